@@ -1,0 +1,1 @@
+"""The laptop side: an OpenAI-compatible server on loopback."""

@@ -1,0 +1,38 @@
+"""The content-free record of one request: what logs, metrics and later the audit may know of it.
+
+There is no free-text field. Every string is an identifier that we made or configured, or one of a fixed set.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Surface = Literal["chat", "completions", "fim", "embeddings", "models", "mcp", "health", "other"]
+"""Which API was called; never the path that the client wrote."""
+
+
+class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One request. Times are seconds; a field that is not known is left out."""
+
+    surface: Surface
+    status: int = 0
+    error: str | None = None
+    """Error class: `RequestError.code`."""
+    key: str | None = None
+    """Public id of the API key."""
+    model: str | None = None
+    """A configured model name; a name that a client made up is never recorded."""
+    upstream: str | None = None
+    """Configured name of the upstream that answered."""
+    streamed: bool = False
+    attempts: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    queue_s: float | None = None
+    first_byte_s: float | None = None
+    total_s: float | None = None
+    cancelled: bool = False
+    """The client left before the end."""

@@ -1,0 +1,1 @@
+"""The gateway: auth, routing, relay and MCP tools."""

@@ -1,0 +1,1 @@
+"""The model server: llama.cpp behind an OpenAI-compatible API."""

@@ -1,0 +1,1 @@
+"""Chat templates and dialects; knows nothing of slots."""

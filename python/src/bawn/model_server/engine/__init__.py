@@ -1,0 +1,1 @@
+"""Tokens, sequences and slots; knows nothing of HTTP or chat."""

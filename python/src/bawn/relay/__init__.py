@@ -1,0 +1,1 @@
+"""The streaming relay that bridge and gateway share."""

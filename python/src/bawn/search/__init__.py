@@ -1,0 +1,1 @@
+"""Private search: identifiers, index documents, ranking, and the backends."""

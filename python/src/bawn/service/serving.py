@@ -1,0 +1,130 @@
+"""Running a Litestar app on granian inside this process, with systemd readiness, watchdog and a clean stop."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import sdnotify
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from bawn.contracts.errors import SettingsError
+from bawn.service.logs import event
+
+_log = logging.getLogger("bawn.service")
+
+
+def check_port(host: str, port: int, *, option: str = "--port") -> None:
+    """Refuse an address that can't be listened on before anything slow starts.
+
+    granian binds with SO_REUSEPORT, so that a second server would silently share the port of a first.
+
+    Raises:
+        SettingsError: the port is taken, or the address is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                message = f"Port {port} on {host} is in use: stop what listens there, or choose another with {option}."
+            else:
+                message = f"{host}:{port} can't be listened on: {error.strerror}."
+            raise SettingsError(message) from error
+
+
+@contextlib.asynccontextmanager
+async def running(app: Any, host: str, port: int, *, drain_s: float = 10.0) -> AsyncGenerator[None]:
+    """Serve `app` while the block runs: entered when it accepts connections, left when it has stopped.
+
+    On leaving, no new connection is accepted, and answers under way get `drain_s` seconds to end.
+    """
+    check_port(host, port)
+    logging.getLogger("_granian").setLevel(logging.WARNING)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+    task = asyncio.create_task(server.serve(), name=f"granian:{port}")
+    try:
+        await _accepting(host, port, task)
+        yield
+    finally:
+        server.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(task), drain_s)
+        if not task.done():
+            event(_log, "drain_cut", level=logging.WARNING, after_s=drain_s)
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def _accepting(host: str, port: int, task: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(10):
+        while not task.done():
+            try:
+                _, writer = await asyncio.open_connection(host, port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return
+    await task
+
+
+async def serve(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    name: str,
+    alive: Callable[[], bool] = lambda: True,
+    drain_s: float = 10.0,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Tells systemd READY=1 when connections are accepted and, where WatchdogSec is set, WATCHDOG=1 twice in each
+    period as long as `alive()` says so and the event loop turns.
+    """
+    notifier = sdnotify.SystemdNotifier()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    try:
+        async with running(app, host, port, drain_s=drain_s):
+            event(_log, "listening", service=name, host=host, port=port, pid=os.getpid())
+            notifier.notify("READY=1")
+            watchdog = asyncio.create_task(_watchdog(notifier, alive))
+            try:
+                await stop.wait()
+            finally:
+                watchdog.cancel()
+            event(_log, "stopping", service=name)
+            notifier.notify("STOPPING=1")
+    finally:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)
+    event(_log, "stopped", service=name)
+
+
+async def _watchdog(notifier: sdnotify.SystemdNotifier, alive: Callable[[], bool]) -> None:
+    period = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
+    while period:
+        if alive():
+            notifier.notify("WATCHDOG=1")
+        await asyncio.sleep(period / 2)
