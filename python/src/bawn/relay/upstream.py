@@ -1,0 +1,120 @@
+"""One HTTP server that requests are passed on to."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bawn.contracts.errors import RequestError, Unavailable, UpstreamBroken, UpstreamTimeout
+from bawn.relay.timeouts import Timeouts
+
+_RETRY_AFTER_S: Final = 5.0
+
+
+def _transport(*, keep_alive: bool) -> AiohttpTransport:
+    """httpx's transport over aiohttp's pool: httpx's own pool makes 64 streams wait for one another.
+
+    Called through httpx's transport interface: `AsyncClient.send` alone would add a millisecond to every first byte.
+    """
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the gateway bounds the requests in flight, per user and in all
+            force_close=not keep_alive,
+            keepalive_timeout=30 if keep_alive else None,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # a proxy variable must not send code out of the private network
+            skip_auto_headers={"user-agent", "accept-encoding"},
+        )
+
+    return AiohttpTransport(client=session)
+
+
+class _Pool:
+    """A transport that is made when the first request needs it, inside the running loop."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self._keep_alive = keep_alive
+        self._transport: AiohttpTransport | None = None
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        if self._transport is None:
+            self._transport = _transport(keep_alive=self._keep_alive)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
+
+
+class Upstream:
+    """A named server with its pool of connections.
+
+    A pooled connection that turns out dead before the first byte (llama-server closes its socket after every
+    streamed answer while it advertises keep-alive) is retried once on a fresh one.
+    """
+
+    def __init__(self, name: str, base_url: str, *, token: str | None = None, timeouts: Timeouts) -> None:
+        """`base_url` is what `/v1/…` and the like are appended to; `token` goes out as a bearer token."""
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self._authorization = None if token is None else f"Bearer {token}"
+        self._timeouts = timeouts
+        self._pooled = _Pool(keep_alive=True)
+        self._fresh = _Pool(keep_alive=False)
+
+    def __repr__(self) -> str:
+        return f"Upstream({self.name!r}, {self.base_url!r})"
+
+    async def send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> httpx.Response:
+        """Send one request; the answer's status and headers are in, its body is still to be read.
+
+        The caller iterates `response.stream` and must `await response.aclose()`.
+
+        Raises:
+            Unavailable: no connection could be made.
+            UpstreamBroken: the connection died before the first byte, on a fresh connection too.
+            UpstreamTimeout: the first byte did not come within `first_byte_s`.
+        """
+        for pool in (self._pooled, self._fresh):
+            try:
+                async with asyncio.timeout(self._timeouts.first_byte_s):
+                    return await pool.send(self._request(method, path, headers, body))
+            except (TimeoutError, httpx.ReadTimeout) as error:
+                raise UpstreamTimeout(f"{self.name} did not answer in {self._timeouts.first_byte_s:g} s.") from error
+            except (httpx.ConnectError, aiohttp.ClientConnectorError) as error:
+                raise self._unreachable() from error
+            except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+                if isinstance(error.__cause__, aiohttp.ConnectionTimeoutError):
+                    raise self._unreachable() from error
+                if pool is self._fresh:
+                    raise self._broken() from error
+        raise self._broken()
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes) -> httpx.Request:
+        every = {**(headers or {}), "accept-encoding": "identity"}  # compressed chunks would be held back
+        if self._authorization is not None:
+            every["authorization"] = self._authorization
+        timeout = {"connect": self._timeouts.connect_s, "read": None, "write": None, "pool": None}
+        return httpx.Request(method, self.base_url + path, headers=every, content=body, extensions={"timeout": timeout})
+
+    def _unreachable(self) -> RequestError:
+        return Unavailable(f"{self.name} can't be reached.", retry_after=_RETRY_AFTER_S)
+
+    def _broken(self) -> RequestError:
+        return UpstreamBroken(f"{self.name} closed the connection before it answered.")
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pooled.aclose()
+        await self._fresh.aclose()
