@@ -51,6 +51,8 @@ class Sampling(Wire, frozen=True, kw_only=True):
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = None
+    ignore_eos: bool = False
+    """Our extension, and llama.cpp's: go on past the end-of-generation token, for measuring."""
     user: str | None = None
 
 
@@ -67,7 +69,8 @@ class ChatRequest(Sampling, frozen=True, kw_only=True):
 
 class CompletionRequest(Sampling, frozen=True, kw_only=True):
     model: str
-    prompt: str | list[str] | list[int] = ""
+    prompt: str | list[str | int] = ""
+    """Text, texts or token ids: msgspec takes one array type a union."""
     suffix: str | None = None
     max_tokens: int | None = None
     echo: bool = False
