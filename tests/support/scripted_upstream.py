@@ -214,6 +214,7 @@ class ScriptedUpstream:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
+        writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until all is on the wire
         try:
             while await self._one(reader, writer):
                 pass

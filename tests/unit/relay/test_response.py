@@ -103,7 +103,7 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_made() -> None:
         chunks = [chat_chunk({"content": str(n)}) for n in range(4)]
         steps = [step for pair in zip(chunks, gates, strict=True) for step in pair]
         this.upstream.script(Reply(steps=[*steps, DONE]))
-        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m"}) as response:
+        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m", "stream": True}) as response:
             pieces = response.aiter_raw()
             for chunk, gate in zip(chunks, gates, strict=True):
                 assert await anext(pieces) == chunk
@@ -114,7 +114,7 @@ async def test_a_chunk_reaches_the_client_before_the_next_is_made() -> None:
 async def test_a_client_that_leaves_cancels_the_upstream() -> None:
     async with hop() as this:
         this.upstream.script(Reply(steps=[chat_chunk({"content": "x"}), asyncio.Event()]))
-        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m"}) as response:
+        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m", "stream": True}) as response:
             await anext(response.aiter_raw())
         await asyncio.wait_for(this.upstream.posts[0].client_left.wait(), 5)
         await asyncio.wait_for(this.ended.wait(), 5)
@@ -125,7 +125,7 @@ async def test_a_client_that_leaves_before_the_first_byte_cancels_the_upstream()
     async with hop() as this:
         this.upstream.script(Reply(hang=True))
         with pytest.raises(httpx.ReadTimeout):
-            await this.client.post("/v1/chat/completions", json={"model": "m"}, timeout=0.3)
+            await this.client.post("/v1/chat/completions", json={"model": "m", "stream": True}, timeout=0.3)
         await asyncio.wait_for(this.upstream.posts[0].client_left.wait(), 5)
         await asyncio.wait_for(this.ended.wait(), 5)
         assert this.records[0].cancelled
@@ -135,7 +135,7 @@ async def test_a_client_that_leaves_before_the_first_byte_cancels_the_upstream()
 async def test_silence_is_filled_with_events_that_count_as_progress() -> None:
     async with hop(keepalive_s=0.05) as this:
         this.hold = asyncio.Event()
-        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m"}) as response:
+        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m", "stream": True}) as response:
             assert response.status_code == 200
             lines = response.aiter_lines()
             for _ in range(3):
@@ -161,7 +161,7 @@ async def test_an_error_before_the_first_byte_keeps_its_status() -> None:
 async def test_an_error_after_a_keepalive_is_an_event() -> None:
     async with hop(keepalive_s=0.05) as this:
         this.hold, this.refuse = asyncio.Event(), Overloaded("Too much.", retry_after=7)
-        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m"}) as response:
+        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m", "stream": True}) as response:
             lines = response.aiter_lines()
             await anext(lines)
             this.hold.set()
@@ -172,13 +172,16 @@ async def test_an_error_after_a_keepalive_is_an_event() -> None:
 
 async def test_half_a_chunk_and_then_death_is_an_error_event_on_a_clean_border() -> None:
     async with hop() as this:
-        good = chat_chunk({"content": "x"})
-        this.upstream.script(Reply(steps=[good], raw_tail=b'40\r\ndata: {"choices": [{"de'))
-        response = await ask(this)
-        events = response.content.split(b"\n\n")
-        assert events[0] + b"\n\n" == good
-        assert b'"upstream_broken"' in events[1]
-        assert events[2:] == [b""]
+        good, read = chat_chunk({"content": "x"}), asyncio.Event()
+        this.upstream.script(Reply(steps=[good, read], raw_tail=b'40\r\ndata: {"choices": [{"de'))
+        async with this.client.stream("POST", "/v1/chat/completions", json={"model": "m", "stream": True}) as response:
+            pieces = response.aiter_raw()
+            assert await anext(pieces) == good
+            read.set()
+            rest = b"".join([piece async for piece in pieces])
+        assert rest.startswith(b'data: {"error":{')
+        assert rest.endswith(b"}\n\n")
+        assert b'"upstream_broken"' in rest
         assert this.records[0].error == "upstream_broken"
 
 

@@ -12,6 +12,7 @@ from bawn.contracts.errors import RequestError, Unavailable, UpstreamBroken, Ups
 from bawn.relay.timeouts import Timeouts
 
 _RETRY_AFTER_S: Final = 5.0
+_NEVER_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 def _transport(*, keep_alive: bool) -> AiohttpTransport:
@@ -92,10 +93,9 @@ class Upstream:
                     return await pool.send(self._request(method, path, headers, body))
             except (TimeoutError, httpx.ReadTimeout) as error:
                 raise UpstreamTimeout(f"{self.name} did not answer in {self._timeouts.first_byte_s:g} s.") from error
-            except (httpx.ConnectError, aiohttp.ClientConnectorError) as error:
-                raise self._unreachable() from error
             except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
-                if isinstance(error.__cause__, aiohttp.ConnectionTimeoutError):
+                # The transport gives a refused connection and one that died the same httpx error.
+                if isinstance(error.__cause__ or error, _NEVER_CONNECTED):
                     raise self._unreachable() from error
                 if pool is self._fresh:
                     raise self._broken() from error
