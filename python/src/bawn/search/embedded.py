@@ -1,0 +1,245 @@
+"""The embedded backend: a tantivy index in a directory, read by many processes and written by one."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+import tantivy
+
+from bawn.contracts.errors import SettingsError, Unavailable
+from bawn.search.backend import Scope, Statistics
+from bawn.search.documents import FIELDS, FORMAT, IndexDocument, count_words
+from bawn.search.globs import path_pattern
+
+WHOLE_QUERY_LIMIT: Final = 120
+SINGLE_WORD_LIMIT: Final = 25
+"""Candidates for all words together, and for each alone: rare words of a long question must not drown."""
+
+_WEIGHTS: Final = {"symbols": 3.0, "path": 1.5, "identifiers": 1.0, "text": 1.0}
+_HEAP: Final = 48_000_000  # bytes; the indexer shares a small host with the gateway
+_ENTRY_SEPARATOR: Final = "\0"  # in no path
+_MAX_CHUNKS_OF_FILE: Final = 20_000
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(IndexDocument)
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    # Repository, path and blob in one term: the term dictionary then is the list of what is indexed, and it can't
+    # disagree with the documents, whenever the writer dies.
+    builder.add_text_field("entry", tokenizer_name="raw", index_option="basic")
+    for name in ("repo", "file", "language"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    for name in FIELDS:
+        builder.add_text_field(name, tokenizer_name="words", index_option="freq")
+        builder.add_unsigned_field(f"{name}_length", fast=True)
+    builder.add_bytes_field("document", stored=True)
+    return builder.build()
+
+
+def _register_tokenizer(index: tantivy.Index) -> tantivy.Index:
+    index.register_tokenizer("words", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
+    return index
+
+
+def _check_format(directory: Path) -> None:
+    mend = "Build it anew with `bawn index run --rebuild`."
+    try:
+        found = msgspec.json.decode((directory / "format.json").read_bytes(), type=dict[str, int])["format"]
+    except (OSError, msgspec.DecodeError, KeyError) as error:
+        raise SettingsError(f"{directory}: is not a search index, or a damaged one. {mend}") from error
+    if found != FORMAT:
+        raise SettingsError(f"{directory}: is an index of format {found}; this version reads format {FORMAT}. {mend}")
+
+
+def _entry(repo: str, path: str, blob: str) -> str:
+    return _ENTRY_SEPARATOR.join((repo, path, blob))
+
+
+class EmbeddedIndex:
+    """A tantivy index opened for reading; it sees what another process commits."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index in `directory`.
+
+        Raises:
+            Unavailable: there is no index yet.
+            SettingsError: the index is of another format; the message says how to mend it.
+        """
+        self._meta = directory / "meta.json"
+        if not self._meta.exists():
+            raise Unavailable("There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`.")
+        _check_format(directory)
+        self._schema = _schema()
+        self._index = _register_tokenizer(tantivy.Index(self._schema, str(directory)))
+        # Reloading at a changed file, not on a watcher's thread, makes a commit visible to the very next query.
+        self._index.config_reader("manual")
+        self._lock = Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._searcher: tantivy.Searcher | None = None
+        self._means: dict[str, float] = {}
+
+    def _current(self) -> tuple[tantivy.Searcher, dict[str, float]]:
+        status = self._meta.stat()
+        stamp = (status.st_ino, status.st_mtime_ns)
+        with self._lock:
+            if self._searcher is None or stamp != self._stamp:
+                self._index.reload()
+                self._searcher = self._index.searcher()
+                request = {name: {"avg": {"field": f"{name}_length"}} for name in FIELDS}
+                answer = self._searcher.aggregate(tantivy.Query.all_query(), request)
+                self._means = {name: answer[name]["value"] or 0.0 for name in FIELDS}
+                self._stamp = stamp
+            return self._searcher, self._means
+
+    def _term(self, field: str, value: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._schema, field, value, "freq" if field in FIELDS else "basic")
+
+    def _word(self, word: str) -> tantivy.Query:
+        terms = [tantivy.Query.boost_query(self._term(f, word), _WEIGHTS[f]) for f in FIELDS]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
+
+    def _within(self, scope: Scope) -> list[tantivy.Query]:
+        filters: list[tantivy.Query] = []
+        if scope.repo is not None:
+            filters.append(self._term("repo", scope.repo))
+        if scope.language is not None:
+            filters.append(self._term("language", scope.language))
+        if scope.path is not None:
+            filters.append(tantivy.Query.regex_query(self._schema, "file", path_pattern(scope.path)))
+        return [tantivy.Query.const_score_query(query, 0.0) for query in filters]
+
+    def candidates(self, words: Sequence[str], scope: Scope) -> list[IndexDocument]:
+        """See `SearchBackend.candidates`."""
+        searcher, _ = self._current()
+        filters = [(tantivy.Occur.Must, query) for query in self._within(scope)]
+        singles = {word: self._word(word) for word in words}
+        whole = tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in singles.values()])
+        queries = [(whole, WHOLE_QUERY_LIMIT)]
+        if len(singles) > 1:
+            queries += [(query, SINGLE_WORD_LIMIT) for query in singles.values()]
+        found: dict[tuple[int, int], tantivy.DocAddress] = {}
+        for query, limit in queries:
+            scoped = tantivy.Query.boolean_query([*filters, (tantivy.Occur.Must, query)]) if filters else query
+            for _, address in searcher.search(scoped, limit, count=False).hits:
+                found.setdefault((address.segment_ord, address.doc), address)
+        return [self._load(searcher, address) for address in found.values()]
+
+    @staticmethod
+    def _load(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> IndexDocument:
+        return _decoder.decode(searcher.doc(address)["document"][0])
+
+    def statistics(self, words: Sequence[str]) -> Statistics:
+        """See `SearchBackend.statistics`. A word's frequency is that of the field that has it most."""
+        searcher, means = self._current()
+        frequency = {word: max(searcher.doc_freq(field, word) for field in FIELDS) for word in words}
+        return Statistics(documents=searcher.num_docs, mean_lengths=means, frequency=frequency)
+
+    def _terms(self, field: str, prefix: str) -> list[tuple[str, int]]:
+        searcher, _ = self._current()
+        # The filter leaves out terms that only deleted documents have.
+        return searcher.terms_with_prefix(field, prefix, tantivy.Query.all_query())
+
+    def repos(self) -> list[str]:
+        """See `SearchBackend.repos`."""
+        return [term for term, _ in self._terms("repo", "")]
+
+    def languages(self) -> list[str]:
+        """See `SearchBackend.languages`."""
+        return [term for term, _ in self._terms("language", "")]
+
+    def entries(self, repo: str) -> list[tuple[str, str, int]]:
+        """Path, blob and number of chunks of each file of a repository."""
+        found: list[tuple[str, str, int]] = []
+        for term, chunks in self._terms("entry", repo + _ENTRY_SEPARATOR):
+            _, path, blob = term.split(_ENTRY_SEPARATOR)
+            found.append((path, blob, chunks))
+        return found
+
+    def count(self, repo: str) -> tuple[int, int]:
+        """See `SearchBackend.count`."""
+        entries = self.entries(repo)
+        return len(entries), sum(chunks for _, _, chunks in entries)
+
+    def file(self, repo: str, path: str) -> list[IndexDocument]:
+        """See `SearchBackend.file`."""
+        searcher, _ = self._current()
+        query = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, self._term("repo", repo)), (tantivy.Occur.Must, self._term("file", path))]
+        )
+        hits = searcher.search(query, _MAX_CHUNKS_OF_FILE, count=False).hits
+        return sorted((self._load(searcher, address) for _, address in hits), key=lambda d: d.start_line)
+
+
+class EmbeddedPublisher:
+    """A tantivy index opened for writing; the caller holds the lock that keeps other writers out."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index in `directory`, or make it.
+
+        Raises:
+            SettingsError: the index there is of another format, or another process writes to it.
+        """
+        if (directory / "meta.json").exists():
+            _check_format(directory)
+        else:
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "format.json").write_bytes(msgspec.json.encode({"format": FORMAT}))
+        index = _register_tokenizer(tantivy.Index(_schema(), str(directory)))
+        try:
+            self._writer = index.writer(_HEAP, 1)
+        except ValueError as error:
+            raise SettingsError(f"{directory}: another process writes to this index.") from error
+        self._reader = EmbeddedIndex(directory)
+
+    def files(self, repo: str) -> dict[str, str]:
+        """See `IndexPublisher.files`."""
+        return {path: blob for path, blob, _ in self._reader.entries(repo)}
+
+    def repos(self) -> list[str]:
+        """Names of the repositories that have committed documents, sorted."""
+        return self._reader.repos()
+
+    def replace(self, repo: str, path: str, old_blob: str | None, documents: Iterable[IndexDocument]) -> None:
+        """See `IndexPublisher.replace`."""
+        if old_blob is not None:
+            self.remove(repo, path, old_blob)
+        for document in documents:
+            self._writer.add_document(_to_tantivy(document))
+
+    def remove(self, repo: str, path: str, old_blob: str) -> None:
+        """See `IndexPublisher.remove`."""
+        self._writer.delete_documents_by_term("entry", _entry(repo, path, old_blob))
+
+    def commit(self) -> None:
+        """See `IndexPublisher.commit`."""
+        self._writer.commit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._writer.rollback()
+        self._writer.wait_merging_threads()
+
+
+def _to_tantivy(document: IndexDocument) -> tantivy.Document:
+    fields: dict[str, Any] = {
+        "entry": _entry(document.repo, document.path, document.blob),
+        "repo": document.repo,
+        "file": document.path,
+        "language": document.language,
+        "document": _encoder.encode(document),
+    }
+    for name in FIELDS:
+        field: str = getattr(document.words, name)
+        fields[name] = field
+        fields[f"{name}_length"] = count_words(field)
+    return tantivy.Document(**fields)

@@ -1,0 +1,141 @@
+"""Reranking of candidates, the same for every backend: identifier-aware BM25F and what a reader of code knows.
+
+BM25F as in Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.6: the counts of a
+word in the fields are weighed and normalised for length before they saturate together.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+import msgspec
+
+from bawn.search.backend import Statistics
+from bawn.search.documents import IndexDocument, count_words
+from bawn.search.identifiers import fold, words
+from bawn.search.query import Query
+
+K1: Final = 1.4
+
+
+class Field(msgspec.Struct, frozen=True):
+    """How a field counts in BM25F."""
+
+    weight: float
+    b: float
+    """Strength of the normalisation for length, from 0 to 1."""
+
+
+FIELD_WEIGHTS: Final = {
+    "symbols": Field(3.0, 0.4),
+    "path": Field(1.6, 0.3),
+    "identifiers": Field(1.0, 0.65),
+    "text": Field(1.0, 0.65),
+}
+KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
+MAX_CHUNKS_PER_FILE: Final = 3
+_SATURATION: Final = (1.0, 0.85, 0.7)
+"""What the first, second and third chunk of one file keep of their score."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A document and its score; scores of one query can be compared, those of two can't."""
+
+    document: IndexDocument
+    score: float
+
+
+def rank(query: Query, documents: Sequence[IndexDocument], statistics: Statistics, limit: int) -> list[Ranked]:
+    """The best `limit` of `documents`, best first."""
+    weights = _inverse_frequencies(query, statistics)
+    scored = [Ranked(document, _score(query, document, weights, statistics)) for document in documents]
+    # The order never hangs on the order of the candidates: two backends give the same list.
+    scored.sort(key=lambda r: (-r.score, r.document.repo, r.document.path, r.document.start_line))
+    return _saturate(scored, limit)
+
+
+def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, float]:
+    total = max(1, statistics.documents)
+    weights: dict[str, float] = {}
+    for word in query.words:
+        frequency = min(statistics.frequency.get(word, 0), total)
+        if frequency:
+            weights[word] = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
+    return weights
+
+
+def bm25f(document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
+    """BM25F of a document; `weights` has the inverse document frequency of each word of the query."""
+    counts: dict[str, float] = {}
+    for name, field in FIELD_WEIGHTS.items():
+        content: str = getattr(document.words, name)
+        if not content:
+            continue
+        mean = statistics.mean_lengths.get(name) or 1.0
+        scale = field.weight / (1.0 - field.b + field.b * count_words(content) / mean)
+        for word in weights:
+            if count := content.count(f" {word} "):
+                counts[word] = counts.get(word, 0.0) + count * scale
+    return sum(weights[word] * (K1 + 1.0) * count / (K1 + count) for word, count in counts.items())
+
+
+def _score(query: Query, document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
+    score = bm25f(document, weights, statistics)
+    score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
+    if document.kind in query.wants:
+        return score
+    factor = KIND_FACTORS[document.kind]
+    # Who asks by a name looks for the code that has it; prose may well be answered by documentation.
+    return score * (factor * factor if query.kind == "symbol" else factor)
+
+
+def _definition_boost(query: Query, document: IndexDocument) -> float:
+    """How well a name that the chunk defines answers the query."""
+    best = 0.0
+    asked: frozenset[str] = frozenset().union(*query.terms) if query.terms else frozenset()
+    for symbol in document.symbols:
+        name = symbol.rpartition(".")[2]
+        if name in query.names or symbol in query.names:
+            qualified = query.kind == "symbol" and len(query.names) > 1
+            owner = sum(1 for other in query.names if other != name and other in document.context)
+            best = max(best, (4.0 if query.kind == "symbol" else 1.0) + (owner if qualified else 0.0))
+        elif asked:
+            parts = {word for word in words(symbol) if word}
+            simple = {p for p in parts if p in asked}
+            if simple:
+                covered = len(simple) / len(asked)
+                # The whole of a compound is among its words too, and is not a part that the query could miss.
+                own = max(1, len(parts) - (1 if len(parts) > 1 else 0))
+                best = max(best, 1.5 * covered * min(1.0, len(simple) / own))
+    return best
+
+
+def _path_boost(query: Query, document: IndexDocument) -> float:
+    """How well the path answers the query."""
+    path = PurePosixPath(document.path)
+    if query.path:
+        asked = query.path.strip("/").lower()
+        own = document.path.lower()
+        if own == asked or own.endswith("/" + asked):
+            return 6.0 if query.kind == "path" else 1.5
+        if f"/{asked}/" in f"/{own}":
+            return 3.0 if query.kind == "path" else 0.8
+    stem = {fold(p) for p in words(path.name.partition(".")[0])}
+    folder = {fold(p) for p in words(path.parent.name)}
+    hits = sum(1 for term in query.terms if term & stem)
+    near = sum(1 for term in query.terms if term & folder and not term & stem)
+    return (0.5 * hits + 0.2 * near) / max(1, len(query.terms))
+
+
+def _saturate(ranked: Sequence[Ranked], limit: int) -> list[Ranked]:
+    seen: Counter[tuple[str, str]] = Counter()
+    kept: list[Ranked] = []
+    for entry in ranked:
+        key = (entry.document.repo, entry.document.path)
+        if seen[key] < MAX_CHUNKS_PER_FILE and entry.score > 0.0:
+            kept.append(Ranked(entry.document, entry.score * _SATURATION[seen[key]]))
+            seen[key] += 1
+    kept.sort(key=lambda r: -r.score)
+    return kept[:limit]
