@@ -24,6 +24,8 @@ class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A configured model name; a name that a client made up is never recorded."""
     upstream: str | None = None
     """Configured name of the upstream that answered."""
+    tool: Literal["search_code", "read_file"] | None = None
+    """MCP tool that was called."""
     streamed: bool = False
     attempts: int = 0
     bytes_in: int = 0

@@ -1,7 +1,8 @@
 """Errors to HTTP, in one place, for every Litestar app of ours."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from litestar.exceptions import HTTPException
 from bawn.contracts.errors import BY_STATUS, InternalError, InvalidRequest, RequestError, encode_openai
 
 B = TypeVar("B")
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[Any]]
 
 _log = logging.getLogger("bawn.service.http")
 
@@ -71,13 +73,19 @@ def decode_request(body: bytes, decoder: msgspec.json.Decoder[B]) -> B:
         raise InvalidRequest("The body is nested too deep.") from error
 
 
-def make_app(handlers: Sequence[Any], *, max_body_bytes: int, **state: object) -> Litestar:
-    """A Litestar app with our errors, a bounded body, `state` for its handlers, and nothing that we don't use."""
+def make_app(
+    handlers: Sequence[Any], *, max_body_bytes: int, lifespan: Sequence[Lifespan] = (), **state: object
+) -> Litestar:
+    """A Litestar app with our errors, a bounded body, `state` for its handlers, and nothing that we don't use.
+
+    Each of `lifespan` is entered before the first request and left after the last one.
+    """
     return Litestar(
         route_handlers=handlers,
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=max_body_bytes,
         state=State(state),
+        lifespan=list(lifespan),
         openapi_config=None,
         logging_config=None,  # Litestar's would replace the content-free formatter
     )

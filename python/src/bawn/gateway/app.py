@@ -1,0 +1,92 @@
+"""The gateway put together: settings in, a Litestar app out."""
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from litestar import Litestar
+
+from bawn.contracts.errors import SettingsError
+from bawn.gateway import status
+from bawn.gateway.auth.gate import Gate
+from bawn.gateway.auth.store import KeyStore
+from bawn.gateway.check import problems
+from bawn.gateway.ledger import Ledger
+from bawn.gateway.mcp import mount
+from bawn.gateway.mcp.mount import McpEndpoint
+from bawn.gateway.mcp.tools import Tools
+from bawn.gateway.metrics import Metrics
+from bawn.gateway.relay import routes
+from bawn.gateway.relay.backend import Backend
+from bawn.gateway.relay.catalogue import Catalogue
+from bawn.gateway.relay.health import HealthChecks
+from bawn.gateway.relay.routing import Router
+from bawn.gateway.relay.surfaces import Relay
+from bawn.gateway.settings import GatewaySettings, UpstreamSettings
+from bawn.relay.timeouts import Timeouts
+from bawn.relay.upstream import Upstream
+from bawn.search.tools import CodeSearch, render_chunks
+from bawn.service.http import make_app
+from bawn.service.logs import event
+from bawn.service.serving import serve
+from bawn.service.settings import read_secret
+
+_log = logging.getLogger("bawn.gateway")
+
+
+def gateway_app(settings: GatewaySettings) -> Litestar:
+    """The app, which checks its upstreams while it runs.
+
+    Raises:
+        SettingsError: something in the settings can't work; names the first such thing.
+    """
+    wrong = problems(settings)
+    if wrong:
+        raise SettingsError(wrong[0])
+    backends = [_backend(upstream, settings.timeouts) for upstream in settings.upstreams]
+    metrics = Metrics(backends)
+    ledger = Ledger(metrics, max_in_flight=settings.max_in_flight)
+    gate = Gate(KeyStore(settings.keys_path))
+    catalogue = Catalogue(backends, settings.aliases)
+    checks = HealthChecks(backends, settings.health_interval_s)
+    relay = Relay(gate, ledger, Router(catalogue, checks), timeouts=settings.timeouts, keepalive_s=settings.keepalive_s)
+    index = None if settings.index_dir is None else CodeSearch(Path(settings.index_dir))
+    endpoint = McpEndpoint(Tools(index, render_chunks), gate, ledger)
+
+    @contextlib.asynccontextmanager
+    async def upstreams(_app: Litestar) -> AsyncGenerator[None]:
+        async with checks.running():
+            yield
+        for backend in backends:
+            await backend.upstream.aclose()
+
+    return make_app(
+        [*routes.ROUTES, *mount.ROUTES, *status.ROUTES],
+        max_body_bytes=settings.max_body_bytes,
+        lifespan=[upstreams, endpoint.running],
+        gate=gate,
+        ledger=ledger,
+        catalogue=catalogue,
+        relay=relay,
+        metrics=metrics,
+        readiness=status.Readiness(backends, None if index is None else index.ready),
+        mcp=endpoint,
+    )
+
+
+def _backend(upstream: UpstreamSettings, timeouts: Timeouts) -> Backend:
+    token = None if upstream.token_file is None else read_secret(Path(upstream.token_file))
+    return Backend(Upstream(upstream.name, upstream.url, token=token, timeouts=timeouts), upstream.models)
+
+
+async def run(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT; answers under way get `drain_s` to end.
+
+    Raises:
+        SettingsError: the settings can't work, or the port is taken.
+    """
+    app = gateway_app(settings)
+    # Who holds a key is let in from wherever the port is reachable; binding keys to tailnet nodes needs a tailnet.
+    event(_log, "identity", api_key=True, tailnet=False, note="the API key alone counts")
+    await serve(app, settings.host, settings.port, name="gateway", drain_s=settings.drain_s)

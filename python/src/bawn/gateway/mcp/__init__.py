@@ -1,0 +1,1 @@
+"""`/mcp`: the private search tools."""

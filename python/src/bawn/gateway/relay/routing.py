@@ -1,0 +1,115 @@
+"""One request finds its upstream: healthy first, least to do first, the next one when that fails before its answer."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import httpx
+
+from bawn.contracts.errors import ModelNotFound, Overloaded, RequestError, Unavailable, UpstreamBroken
+from bawn.contracts.record import RequestRecord
+from bawn.gateway.relay.backend import Backend
+from bawn.gateway.relay.catalogue import Catalogue
+from bawn.gateway.relay.health import HealthChecks
+
+_RETRY_AFTER_S: Final = 5.0
+_REFUSALS: Final = (Overloaded.status, Unavailable.status)
+
+
+class Router:
+    """Knows which backends serve a model, and asks those that have not said so yet."""
+
+    def __init__(self, catalogue: Catalogue, checks: HealthChecks) -> None:
+        self.catalogue = catalogue
+        self._checks = checks
+
+    async def find(self, name: str) -> str:
+        """The model behind `name`, which at least one backend serves.
+
+        Raises:
+            ModelNotFound: nobody serves it.
+            Unavailable: nobody is known to, but an upstream that could not be asked so far may.
+        """
+        model = self.catalogue.resolve(name)
+        if self.catalogue.serving(model):
+            return model
+        await self._checks.check(self.catalogue.unlisted())
+        if self.catalogue.serving(model):
+            return model
+        if self.catalogue.unlisted():
+            raise Unavailable(
+                "An upstream that may serve this model can't be reached; try again.", retry_after=_RETRY_AFTER_S
+            )
+        raise ModelNotFound(name, self.catalogue.names())
+
+    def attempt(self, model: str, record: RequestRecord) -> "Attempt":
+        """Routing of one request for `model`."""
+        return Attempt(self.catalogue.serving(model), record)
+
+
+class Attempt:
+    """The tries that one request makes; holds a place in its backend's count until `release`."""
+
+    def __init__(self, candidates: list[Backend], record: RequestRecord) -> None:
+        self._candidates = candidates
+        self._record = record
+        self._held: Backend | None = None
+
+    async def send(self, path: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        """The answer of the first backend that takes the request, its body unread.
+
+        A backend that can't be reached, dies before its first byte, or answers 429 or 503 is passed over; when
+        none is left the last such answer is the client's.
+
+        Raises:
+            Unavailable: no backend could be reached.
+            UpstreamBroken, UpstreamTimeout: from the backend that was tried last.
+        """
+        refusal: httpx.Response | None = None
+        failure: RequestError | None = None
+        try:
+            for backend in self._in_turn():
+                try:
+                    response = await backend.upstream.send("POST", path, headers=headers, body=body)
+                except (Unavailable, UpstreamBroken) as error:
+                    backend.failed(error.code)
+                    failure = error
+                    continue
+                if response.status_code not in _REFUSALS:
+                    backend.succeeded()
+                    return response
+                if response.status_code == Unavailable.status:
+                    backend.failed(Unavailable.code)
+                if refusal is not None:
+                    await refusal.aclose()
+                refusal = response
+            if refusal is not None:
+                answer, refusal = refusal, None
+                return answer
+            raise failure or Unavailable("No upstream serves this model now.", retry_after=_RETRY_AFTER_S)
+        finally:
+            if refusal is not None:
+                await refusal.aclose()
+
+    def _in_turn(self) -> Iterator[Backend]:
+        left = list(self._candidates)
+        while left:
+            # Looked at anew each time: health and counts change while a try lasts. A sick one comes last but it
+            # comes, since what is known of it may be one interval old.
+            backend = min(left, key=lambda b: (b.healthy is False, b.in_flight, b.asked))
+            left.remove(backend)
+            self._hold(backend)
+            yield backend
+
+    def _hold(self, backend: Backend) -> None:
+        self.release()
+        self._held = backend
+        backend.in_flight += 1
+        backend.asked += 1
+        self._record.attempts += 1
+        self._record.upstream = backend.name
+
+    def release(self) -> None:
+        """The request has ended."""
+        if self._held is not None:
+            self._held.in_flight -= 1
+            self._held = None

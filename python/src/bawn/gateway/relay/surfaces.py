@@ -1,0 +1,110 @@
+"""What the generation surfaces have in common, and what sets each of them apart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from litestar import Request
+
+from bawn.contracts.record import RequestRecord, Surface
+from bawn.gateway.auth.gate import Gate
+from bawn.gateway.ledger import Ledger
+from bawn.gateway.relay import fim
+from bawn.gateway.relay.routing import Router
+from bawn.relay.body import head, read_body, with_model
+from bawn.relay.dialects import CHAT, COMPLETION, Dialect
+from bawn.relay.response import RelayResponse
+from bawn.relay.timeouts import Timeouts
+
+_PASSED_ON: Final = (
+    "accept",
+    "content-type",
+    "traceparent",
+    "x-request-id",
+    "x-session-affinity",
+    "x-session-id",
+)
+"""Client headers that an upstream gets; its credentials are never among them."""
+
+
+@dataclass(frozen=True)
+class GenerationSurface:
+    """One API that is relayed."""
+
+    name: Surface
+    path: str
+    """Of the upstream."""
+    dialect: Dialect | None
+    """Of its streams."""
+    request: Callable[[bytes], bytes] | None = None
+    """Changes a body to what the upstream's path takes."""
+    answer: Callable[[bytes], bytes] | None = None
+    events: Callable[[bytes], bytes] | None = None
+
+
+SURFACES: Final = {
+    "/v1/chat/completions": GenerationSurface("chat", "/v1/chat/completions", CHAT),
+    "/v1/completions": GenerationSurface("completions", "/v1/completions", COMPLETION),
+    "/v1/fim/completions": GenerationSurface(
+        "fim", "/v1/completions", CHAT, request=fim.to_completion, answer=fim.answer, events=fim.events
+    ),
+    "/v1/embeddings": GenerationSurface("embeddings", "/v1/embeddings", None),
+}
+"""By the path that clients call."""
+
+
+class Relay:
+    """Takes a request from its key to its upstream."""
+
+    def __init__(self, gate: Gate, ledger: Ledger, router: Router, *, timeouts: Timeouts, keepalive_s: float) -> None:
+        self._gate = gate
+        self._ledger = ledger
+        self._router = router
+        self._timeouts = timeouts
+        self._keepalive_s = keepalive_s
+
+    async def serve(self, request: Request[Any, Any, Any], surface: GenerationSurface) -> RelayResponse:
+        """The answer, still to be relayed.
+
+        Raises:
+            RequestError: the request is refused before an upstream hears of it.
+        """
+        entry = self._ledger.begin(surface.name)
+        record = entry.record
+        try:
+            record.key = self._gate.key_id(request.headers)
+            self._ledger.admit()
+            body = await read_body(request)
+            record.bytes_in = len(body)
+            asked = head(body)
+            model = await self._router.find(asked.model)
+            record.model = model
+            if surface.request is not None:
+                body = surface.request(body)
+            if model != asked.model:
+                body = with_model(body, model)
+        except BaseException as error:
+            entry.fail(error)
+            raise
+        attempt = self._router.attempt(model, record)
+        headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        streams = asked.stream and surface.dialect is not None
+
+        async def connect() -> httpx.Response:
+            return await attempt.send(surface.path, headers, body)
+
+        def ended(_: RequestRecord) -> None:
+            attempt.release()
+            entry.end()
+
+        return RelayResponse(
+            connect,
+            dialect=surface.dialect if streams else None,
+            model=asked.model,
+            record=record,
+            on_end=ended,
+            timeouts=self._timeouts,
+            keepalive_s=self._keepalive_s,
+            transform=surface.events if streams else surface.answer,
+        )
