@@ -1,0 +1,39 @@
+# bawn: `make demo` shows the whole chain on this machine, `make test` tests it.
+PYTHON ?= python3
+BIN := python/.venv/bin
+PORTS ?= 8000 8700 8080
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo
+	@echo 'BAWN_MODEL=/path/to.gguf uses another model than the embedded one.'
+	@echo 'PORTS="8000 8700 8080" are those of model server, gateway and bridge for make up.'
+
+setup: ## bring uv where it is missing, and install what uv.lock names
+	@$(PYTHON) python/bootstrap.py
+
+demo: setup ## run the whole chain once: index this repository, ask, complete, measure
+	@$(BIN)/bawn demo $(ARGS)
+
+up: ## keep the chain running until Ctrl-C
+	@$(PYTHON) python/bootstrap.py --ports $(PORTS)
+	@exec $(BIN)/bawn up --ports $(PORTS) $(ARGS)
+
+test: setup ## every test that this machine can run; says which it could not
+	@$(BIN)/python -m pytest -c tests/pytest.ini $(ARGS)
+
+lint: setup ## ruff, pyright, and the hosts in uv.lock
+	$(BIN)/ruff check python tests
+	$(BIN)/ruff format --check python tests
+	cd python && .venv/bin/pyright
+
+format: setup ## ruff format
+	$(BIN)/ruff check --fix python tests
+	$(BIN)/ruff format python tests
+
+clean: ## remove what the targets above made, the compiled packages included
+	rm -rf python/.venv .bawn

@@ -1,0 +1,1 @@
+"""The whole chain on one machine: model server, gateway and bridge as supervised processes."""

@@ -1,0 +1,5 @@
+"""`python -m bawn.cli`."""
+
+from bawn.cli import main
+
+main()
