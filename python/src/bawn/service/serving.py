@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import sdnotify
@@ -92,13 +92,14 @@ async def serve(
     port: int,
     *,
     name: str,
+    ready: Callable[[], Awaitable[object]] | None = None,
     alive: Callable[[], bool] = lambda: True,
     drain_s: float = 10.0,
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT, or until `ready()` raises, which is passed on.
 
-    Tells systemd READY=1 when connections are accepted and, where WatchdogSec is set, WATCHDOG=1 twice in each
-    period as long as `alive()` says so and the event loop turns.
+    Tells systemd READY=1 when connections are accepted and `ready()` has returned and, where WatchdogSec is set,
+    WATCHDOG=1 twice in each period as long as `alive()` says so and the event loop turns.
     """
     notifier = sdnotify.SystemdNotifier()
     stop = asyncio.Event()
@@ -108,7 +109,8 @@ async def serve(
     try:
         async with running(app, host, port, drain_s=drain_s):
             event(_log, "listening", service=name, host=host, port=port, pid=os.getpid())
-            notifier.notify("READY=1")
+            if ready is None or await _unless(stop, ready):
+                notifier.notify("READY=1")
             watchdog = asyncio.create_task(_watchdog(notifier, alive))
             try:
                 await stop.wait()
@@ -120,6 +122,19 @@ async def serve(
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(signum)
     event(_log, "stopped", service=name)
+
+
+async def _unless(stop: asyncio.Event, ready: Callable[[], Awaitable[object]]) -> bool:
+    """Whether `ready()` returned before `stop` was set; raises what it raises."""
+    waiting, stopping = asyncio.ensure_future(ready()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+        return waiting.done()
+    finally:
+        waiting.cancel()
+        stopping.cancel()
 
 
 async def _watchdog(notifier: sdnotify.SystemdNotifier, alive: Callable[[], bool]) -> None:

@@ -1,0 +1,220 @@
+"""The engine: one thread that owns the model and decodes every generation in one batch."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+from bawn.contracts.errors import InternalError, RequestError, Unavailable
+from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.generation import Generation
+from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.runtime import EngineFault, Runtime
+from bawn.model_server.engine.scheduler import Run, Scheduler
+from bawn.model_server.engine.sequence import GenerationRequest, Output, Sequence
+from bawn.model_server.engine.slots import Slot, SlotView
+from bawn.model_server.engine.stats import Stats
+from bawn.model_server.engine.waiting import WaitingLine
+from bawn.service.logs import event
+
+_log = logging.getLogger("bawn.model_server.engine")
+
+_IDLE_TICK_S = 0.5  # an idle loop goes round too, so that its age tells whether it lives
+
+State = Literal["loading", "ready", "failed", "stopped"]
+
+
+class Engine:
+    """Start it on an event loop; `submit`, `slots` and the properties belong to that loop's thread."""
+
+    def __init__(self, options: EngineOptions, *, load: Callable[[EngineOptions], Runtime] = Runtime) -> None:
+        self._options = options
+        self._load = load
+        self.stats = Stats()
+        self.line = WaitingLine(options.queue_size, options.n_slots)
+        self.state: State = "loading"
+        self.fault: BaseException | None = None
+        """What ended the engine: `SettingsError` when the model could not be loaded."""
+        self._runtime: Runtime | None = None
+        self._slots: list[Slot] = []
+        self._tick = monotonic()
+        self._stopping = False
+        self._changed = asyncio.Event()  # loading is over, or the engine has failed
+        self._failed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start loading the model; returns at once. Call it on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def ready(self) -> Runtime:
+        """Wait until the warm-up decode is done.
+
+        Raises:
+            SettingsError: the model can't be loaded.
+            EngineFault: the engine failed or was stopped.
+        """
+        await self._changed.wait()
+        if self.fault is not None:
+            raise self.fault
+        if self._runtime is None or self.state != "ready":
+            raise EngineFault("the engine was stopped")
+        return self._runtime
+
+    async def failed(self) -> BaseException:
+        """Wait until the engine fails, and tell why."""
+        await self._failed.wait()
+        return self.fault or EngineFault("the engine failed")
+
+    @property
+    def runtime(self) -> Runtime:
+        """The loaded model.
+
+        Raises:
+            Unavailable: it is still loading, or is going away.
+            InternalError: the engine has failed.
+        """
+        if self.state == "failed":
+            raise InternalError
+        if self.state != "ready" or self._runtime is None:
+            raise Unavailable(
+                "The model is still loading." if self.state == "loading" else "The server is stopping.", retry_after=5
+            )
+        return self._runtime
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the decode loop last went round."""
+        return monotonic() - self._tick
+
+    def slots(self) -> list[SlotView]:
+        """What the slots do, in numbers."""
+        return [slot.view() for slot in self._slots]
+
+    def submit(self, request: GenerationRequest) -> Generation:
+        """Queue a generation.
+
+        Raises:
+            Overloaded: the queue is full.
+            Unavailable, InternalError: as `runtime`.
+        """
+        _ = self.runtime
+        generation = Generation(request, self._cancel)
+        self.line.join(generation.sequence)
+        return generation
+
+    def _cancel(self, sequence: Sequence) -> None:
+        sequence.cancelled = True
+        self.line.leave(sequence)
+        self.line.wake()
+
+    async def stop(self) -> None:
+        """End the thread and free the model; generations under way fail with `Unavailable`."""
+        self._stopping = True
+        self.line.wake()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    def _post(self, call: Callable[..., None], *args: object) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *args)
+
+    def _main(self) -> None:
+        runtime: Runtime | None = None
+        scheduler: Scheduler | None = None
+        end: RequestError = Unavailable("The server is stopping.", retry_after=5)
+        state: State = "stopped"
+        try:
+            runtime = self._load(self._options)
+            runtime.warm_up()
+            scheduler = Scheduler(runtime, self._options.n_slots, self.line, self.stats)
+            self._runtime, self._slots = runtime, scheduler.slots
+            self.state = "ready"
+            self._post(self._changed.set)
+            event(_log, "model_ready", context=runtime.n_ctx, slots=self._options.n_slots, batch=runtime.n_batch)
+            self._work(runtime, scheduler)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this engine must not answer any more
+            self.fault, state, end = error, "failed", InternalError()
+        self.state = state
+        self._end(scheduler, end)
+        if runtime is not None and self.fault is None:
+            runtime.close()  # after a fault the native state is not to be touched
+        self._post(self._changed.set)
+        if self.fault is not None:
+            self._post(self._failed.set)
+
+    def _end(self, scheduler: Scheduler | None, error: RequestError) -> None:
+        left = self.line.drain()
+        for slot in scheduler.slots if scheduler else ():
+            if slot.sequence is not None:
+                left.append(slot.sequence)
+                slot.sequence.close()
+                slot.sequence = None
+        for sequence in left:
+            self._post(sequence.deliver, Output(error=error))
+
+    def _work(self, runtime: Runtime, scheduler: Scheduler) -> None:
+        batch = Batch(runtime.n_batch, self._options.n_slots)
+        while not self._stopping:
+            self._tick = monotonic()
+            for slot in scheduler.slots:
+                if slot.sequence is not None and slot.sequence.cancelled:
+                    scheduler.release(slot)
+                    self.stats.cancelled += 1
+            scheduler.admit()
+            if all(slot.sequence is None for slot in scheduler.slots):
+                self.line.wait(_IDLE_TICK_S)
+                continue
+            outputs: list[tuple[Sequence, Output]] = []
+            runs = self._decode(runtime, scheduler, batch, outputs)
+            self._sample(runtime, scheduler, runs, outputs)
+            if outputs:
+                self._post(_deliver, outputs)
+
+    def _decode(
+        self, runtime: Runtime, scheduler: Scheduler, batch: Batch, outputs: list[tuple[Sequence, Output]]
+    ) -> list[Run]:
+        limit = batch.capacity
+        while runs := scheduler.compose(batch, limit):
+            started = monotonic()
+            if scheduler.fits(batch) and runtime.decode(batch):
+                self.stats.steps += 1
+                self.stats.decode_s += monotonic() - started
+                self.stats.fed_tokens += scheduler.commit(runs)
+                return runs
+            if scheduler.make_room():
+                continue
+            if limit > 1 and batch.size > 1:
+                limit = batch.size // 2
+                continue
+            slot = runs[0].slot
+            if slot.sequence is not None:
+                begun = slot.sequence.progress.generated_tokens > 0
+                outputs.append((slot.sequence, Output(finish="length") if begun else Output(error=InternalError())))
+            scheduler.release(slot)
+        return []
+
+    def _sample(
+        self, runtime: Runtime, scheduler: Scheduler, runs: list[Run], outputs: list[tuple[Sequence, Output]]
+    ) -> None:
+        for slot, _, index in runs:
+            sequence = slot.sequence
+            if index is None or sequence is None or sequence.cancelled:
+                continue
+            output = sequence.sample(runtime.context, index, runtime.vocabulary, runtime.n_ctx)
+            self.stats.generated_tokens += 1
+            if output.finish is not None:
+                if sequence.progress.admitted is not None:
+                    self.line.served(monotonic() - sequence.progress.admitted)
+                scheduler.release(slot)
+            if output.text or output.finish is not None:
+                outputs.append((sequence, output))
+
+
+def _deliver(outputs: list[tuple[Sequence, Output]]) -> None:
+    for sequence, output in outputs:
+        sequence.deliver(output)

@@ -1,0 +1,41 @@
+"""The event loop's end of one generation."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from bawn.model_server.engine.sequence import FinishReason, GenerationRequest, Output, Progress, Sequence
+
+
+class Generation:
+    """What a request handler holds. Use it on the event loop that submitted it."""
+
+    def __init__(self, request: GenerationRequest, cancel: Callable[[Sequence], None]) -> None:
+        self._outputs: asyncio.Queue[Output] = asyncio.Queue()
+        self._cancel = cancel
+        self.sequence = Sequence(request, self._outputs.put_nowait)
+        self.finish: FinishReason | None = None
+        """Why it ended; None while it runs."""
+
+    @property
+    def progress(self) -> Progress:
+        """Counts and times so far."""
+        return self.sequence.progress
+
+    async def pieces(self) -> AsyncGenerator[str]:
+        """Text as it comes, one piece a token; tokens that make no text of their own are skipped.
+
+        Raises:
+            RequestError: the engine could not finish.
+        """
+        while self.finish is None:
+            output = await self._outputs.get()
+            if output.error is not None:
+                raise output.error
+            self.finish = output.finish
+            if output.text:
+                yield output.text
+
+    def cancel(self) -> None:
+        """Stop it: its slot is free before the next decode step. Does nothing when it has ended."""
+        if self.finish is None:
+            self._cancel(self.sequence)

@@ -1,0 +1,41 @@
+"""What the engine is started with."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes are tokens unless said; 0 means "choose"."""
+
+    model: Path
+    n_ctx: int = 0
+    """Cells of the KV cache, shared by all slots; 0: the model's training context, at most `DEFAULT_CONTEXT`."""
+    n_slots: int = 4
+    """Sequences that are decoded in one batch."""
+    n_batch: int = 512
+    """Tokens of one decode step: also how long a cancelled prefill may still hold the engine."""
+    threads: int = 0
+    """Threads of a decode step; 0: one a physical core."""
+    n_gpu_layers: int = -1
+    """Layers on the GPU; -1: all."""
+    queue_size: int = 64
+    """Requests that may wait for a slot."""
+
+
+DEFAULT_CONTEXT = 8192
+
+
+def physical_cores() -> int:
+    """Physical cores that this process may use: hyperthreads only slow matrix products down."""
+    if not hasattr(os, "sched_getaffinity"):
+        return max(1, os.cpu_count() or 1)
+    cores: set[str] = set()
+    for cpu in os.sched_getaffinity(0):
+        try:
+            siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+            cores.add(siblings.read_text(encoding="ascii").strip())
+        except OSError:
+            cores.add(str(cpu))
+    return max(1, len(cores))

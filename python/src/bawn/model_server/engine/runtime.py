@@ -1,0 +1,161 @@
+"""A loaded model and its context: everything that calls llama.cpp about either."""
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as llama
+
+from bawn.contracts.errors import SettingsError
+from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.native_log import native_log
+from bawn.model_server.engine.options import DEFAULT_CONTEXT, EngineOptions, physical_cores
+from bawn.model_server.engine.vocabulary import Vocabulary
+
+
+class EngineFault(Exception):
+    """llama.cpp failed in a way after which its state can't be trusted."""
+
+
+def check_gguf(path: Path) -> None:
+    """Refuse what is plainly no model before anything slow starts.
+
+    Raises:
+        SettingsError: the file can't be read or is not a GGUF.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise SettingsError(f"{path}: the model can't be read: {error.strerror}.") from error
+    if magic != b"GGUF":
+        raise SettingsError(f"{path}: is not a GGUF file. Give --model a model in llama.cpp's format.")
+
+
+class Runtime:
+    """The model, its vocabulary and one context. Used by the engine thread alone, except for `vocabulary`."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        """Load the model and make the context.
+
+        Raises:
+            SettingsError: llama.cpp refuses the file, or has no memory for the context.
+        """
+        check_gguf(options.model)
+        self._log = native_log()
+        llama.llama_backend_init()
+        self._context: Any = None
+        self._model: Any = self._load(options)
+        try:
+            self._vocab_or_refuse(options.model)
+            self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self._model))
+            self.trained_context = int(llama.llama_model_n_ctx_train(self._model))
+            self._context = self._make_context(options)
+        except BaseException:
+            self.close()
+            raise
+        self._memory: Any = llama.llama_get_memory(self._context)
+        self.cuts_suffixes = True
+        """Whether the end of a sequence can be forgotten; found out at the first refusal (recurrent models)."""
+
+    def _load(self, options: EngineOptions) -> Any:
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = options.n_gpu_layers
+        model = llama.llama_model_load_from_file(str(options.model).encode(), params)
+        if not model:
+            raise SettingsError(
+                f"{options.model}: llama.cpp can't load this model: {self._log.last_error or 'no reason given'}"
+            )
+        return model
+
+    def _vocab_or_refuse(self, path: Path) -> None:
+        if llama.llama_model_has_encoder(self._model) or not llama.llama_model_has_decoder(self._model):
+            raise SettingsError(f"{path}: this model does not generate text from left to right.")
+        if llama.llama_vocab_type(llama.llama_model_get_vocab(self._model)) == llama.LLAMA_VOCAB_TYPE_NONE:
+            raise SettingsError(f"{path}: this model has no vocabulary.")
+
+    def _make_context(self, options: EngineOptions) -> Any:
+        wanted = options.n_ctx or min(self.trained_context, DEFAULT_CONTEXT)
+        threads = options.threads or physical_cores()
+        params = llama.llama_context_default_params()
+        params.n_ctx = wanted
+        params.n_batch = min(options.n_batch, wanted)
+        params.n_ubatch = min(params.n_batch, 512)
+        params.n_seq_max = options.n_slots
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True  # one long session may use the whole cache
+        params.no_perf = True
+        context = llama.llama_init_from_model(self._model, params)
+        if not context:
+            raise SettingsError(
+                f"No memory for a context of {wanted} tokens: lower n_ctx. llama.cpp says: {self._log.last_error}"
+            )
+        self.n_ctx = min(wanted, int(llama.llama_n_ctx_seq(context)))
+        self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
+        self.n_batch = int(llama.llama_n_batch(context))
+        return context
+
+    @property
+    def context(self) -> Any:
+        """The `llama_context` pointer, for samplers."""
+        return self._context
+
+    def metadata(self, key: str) -> str | None:
+        """A scalar of the GGUF's header as text, or None."""
+        size = int(llama.llama_model_meta_val_str(self._model, key.encode(), None, 0))
+        if size < 0:
+            return None
+        buffer = ctypes.create_string_buffer(size + 1)
+        llama.llama_model_meta_val_str(self._model, key.encode(), buffer, size + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    @property
+    def chat_template(self) -> str | None:
+        """The GGUF's Jinja chat template."""
+        text = llama.llama_model_chat_template(self._model, None)
+        return text.decode("utf-8", "replace") if text else None
+
+    def warm_up(self) -> None:
+        """Decode one token, so that weights are in memory and kernels are ready when the first request comes.
+
+        Raises:
+            EngineFault: the model can't decode.
+        """
+        batch = Batch(1, 1)
+        batch.add(0, 0, [next(iter(self.vocabulary.end_tokens), 0)], output=True)
+        llama.llama_set_warmup(self._context, True)
+        fits = self.decode(batch)
+        llama.llama_set_warmup(self._context, False)
+        llama.llama_synchronize(self._context)
+        llama.llama_memory_clear(self._memory, True)
+        if not fits:
+            raise EngineFault("the warm-up found no room in an empty context")
+
+    def decode(self, batch: Batch) -> bool:
+        """Run the batch. False: the cache has no room for it, and nothing has changed.
+
+        Raises:
+            EngineFault: any other failure.
+        """
+        code = int(llama.llama_decode(self._context, batch.raw))
+        if code not in (0, 1):
+            raise EngineFault(f"llama_decode returned {code}")
+        return code == 0
+
+    def cut(self, sequence: int, length: int) -> bool:
+        """Forget what `sequence` holds from position `length` on; False where the model can't, and forgot it all."""
+        if length and self.cuts_suffixes:
+            if llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
+                return True
+            self.cuts_suffixes = False
+        llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return length == 0
+
+    def close(self) -> None:
+        """Free context and model."""
+        if self._context is not None:
+            llama.llama_free(self._context)
+            self._context = None
+        if self._model is not None:
+            llama.llama_model_free(self._model)
+            self._model = None

