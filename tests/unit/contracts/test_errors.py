@@ -1,0 +1,36 @@
+"""The error tree and its bodies."""
+
+import json
+
+import pytest
+
+from bawn.contracts import errors
+from bawn.contracts.errors import ContextLengthExceeded, ModelNotFound, Overloaded, RequestError, encode_openai
+
+
+def tree(root: type[RequestError]) -> list[type[RequestError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in tree(child))]
+
+
+@pytest.mark.parametrize("kind", tree(RequestError)[1:], ids=lambda kind: kind.__name__)
+def test_every_error_class_is_in_the_drawing_with_its_status_and_code(kind: type[RequestError]) -> None:
+    assert errors.__doc__ is not None
+    row = next(line for line in errors.__doc__.splitlines() if f" {kind.__name__} " in line)
+    assert str(kind.status) in row
+    assert kind.code in row
+
+
+def test_an_overlong_prompt_names_both_counts_in_the_words_that_assistants_know() -> None:
+    body = json.loads(encode_openai(ContextLengthExceeded(9000, 8192)))["error"]
+    assert body["code"] == "context_length_exceeded"
+    assert "maximum context length is 8192 tokens" in body["message"]
+    assert "9000" in body["message"]
+
+
+def test_retry_after_is_whole_seconds_and_at_least_one() -> None:
+    assert Overloaded("x", retry_after=0.2).headers == {"retry-after": "1"}
+    assert Overloaded("x").headers == {}
+
+
+def test_an_unknown_model_lists_the_known_ones() -> None:
+    assert "Known models: a, b" in ModelNotFound("c", ["a", "b"]).message
