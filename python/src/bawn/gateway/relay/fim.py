@@ -62,7 +62,7 @@ def _rewritten(data: bytes, *, chunk: bool) -> bytes | None:
     if not isinstance(completion, dict) or not isinstance(completion.get("choices"), list):
         return None
     completion["object"] = "chat.completion.chunk" if chunk else "chat.completion"
-    completion["choices"] = [_choice(c, chunk=chunk) for c in completion["choices"]]
+    completion["choices"] = [_choice(c, chunk=chunk) for c in completion["choices"] if isinstance(c, dict)]
     return msgspec.json.encode(completion)
 
 

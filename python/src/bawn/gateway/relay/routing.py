@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from bawn.contracts.errors import ModelNotFound, Overloaded, RequestError, Unavailable, UpstreamBroken
+from bawn.contracts.errors import ModelNotFound, Overloaded, Unavailable, UpstreamBroken
 from bawn.contracts.record import RequestRecord
 from bawn.gateway.relay.backend import Backend
 from bawn.gateway.relay.catalogue import Catalogue
@@ -61,18 +61,16 @@ class Attempt:
         none is left the last such answer is the client's.
 
         Raises:
-            Unavailable: no backend could be reached.
-            UpstreamBroken, UpstreamTimeout: from the backend that was tried last.
+            Unavailable: no backend gave any answer.
+            UpstreamTimeout: a backend took the request, and `first_byte_s` has passed.
         """
-        refusal: httpx.Response | None = None
-        failure: RequestError | None = None
+        refusal: tuple[Backend, httpx.Response] | None = None
         try:
             for backend in self._in_turn():
                 try:
                     response = await backend.upstream.send("POST", path, headers=headers, body=body)
                 except (Unavailable, UpstreamBroken) as error:
                     backend.failed(error.code)
-                    failure = error
                     continue
                 if response.status_code not in _REFUSALS:
                     backend.succeeded()
@@ -80,15 +78,17 @@ class Attempt:
                 if response.status_code == Unavailable.status:
                     backend.failed(Unavailable.code)
                 if refusal is not None:
-                    await refusal.aclose()
-                refusal = response
-            if refusal is not None:
-                answer, refusal = refusal, None
-                return answer
-            raise failure or Unavailable("No upstream serves this model now.", retry_after=_RETRY_AFTER_S)
+                    await refusal[1].aclose()
+                refusal = (backend, response)
+            if refusal is None:
+                raise Unavailable("No upstream that serves this model can be reached.", retry_after=_RETRY_AFTER_S)
+            (backend, answer), refusal = refusal, None
+            self._record.upstream = backend.name
+            answer.headers.setdefault("retry-after", str(round(_RETRY_AFTER_S)))
+            return answer
         finally:
             if refusal is not None:
-                await refusal.aclose()
+                await refusal[1].aclose()
 
     def _in_turn(self) -> Iterator[Backend]:
         left = list(self._candidates)
