@@ -63,6 +63,11 @@ class Layout:
         return self.root / "gateway.json"
 
     @property
+    def model_settings(self) -> Path:
+        """The model server's settings file."""
+        return self.root / "model-server.json"
+
+    @property
     def keys(self) -> Path:
         """The gateway's store of key hashes."""
         return self.root / "keys.json"
@@ -81,8 +86,8 @@ class Layout:
         """The environment that every process of the chain gets."""
         return {**os.environ, "BAWN_CONFIG": str(self.config), "BAWN_STATE": str(self.root / "state")}
 
-    def prepare(self, ports: Ports) -> None:
-        """Write the settings, and make the secrets that are not there yet.
+    def prepare(self, ports: Ports, model: Path) -> None:
+        """Write the settings for serving `model`, and make the secrets that are not there yet.
 
         Raises:
             SettingsError: the folder can't be written.
@@ -99,6 +104,8 @@ class Layout:
         if not (self.gateway_key.exists() and self.keys.exists()):
             self.keys.unlink(missing_ok=True)
             _write_secret(self.gateway_key, self._new_key())
+        served = {"model": str(model), "host": HOST, "port": ports.model_server, "token_file": str(self.model_token)}
+        _write(self.model_settings, served)
         upstream = {
             "name": "model-server",
             "url": f"http://{HOST}:{ports.model_server}",

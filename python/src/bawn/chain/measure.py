@@ -40,12 +40,10 @@ async def measure_hops(chain: Chain, model: str, rounds: int = 15) -> list[Hop]:
     times: list[list[float]] = []
     async with httpx.AsyncClient(transport=AiohttpTransport(trust_env=False), timeout=60) as client:
         for _ in range(rounds + 1):
-            times.append(
-                [
-                    await _first_byte_s(client, f"http://{HOST}:{port}", read_secret(secret), request)
-                    for _, port, secret in targets
-                ]
-            )
+            row: list[float] = []
+            for _, port, secret in targets:
+                row.append(await _first_byte_s(client, f"http://{HOST}:{port}", read_secret(secret), request))
+            times.append(row)
     counted = times[1:]
     hops: list[Hop] = []
     for n, (service, _, _) in enumerate(targets):

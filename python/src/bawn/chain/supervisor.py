@@ -27,21 +27,18 @@ class Chain:
     def __init__(self, layout: Layout, ports: Ports, model: Path) -> None:
         """Nothing is started yet; `model` is a GGUF file."""
         self.layout = layout
+        self.model = model
         self.ports = ports
         env = layout.environment()
 
-        def service(name: str, port: int, *arguments: str) -> Service:
+        def service(name: str, port: int, command: str, settings: Path) -> Service:
             log = layout.logs / f"{name.replace(' ', '-')}.log"
             ready_url = f"http://{HOST}:{port}/ready"
-            return Service(name, bawn(*arguments), ready_url=ready_url, log=log, env=env)
+            return Service(name, bawn(command, "--settings", str(settings)), ready_url=ready_url, log=log, env=env)
 
-        token = str(layout.model_token)
-        served = ("--model", str(model), "--host", HOST, "--port", str(ports.model_server), "--token-file", token)
-        self.model_server = service("model server", ports.model_server, "model-server", *served)
-        gateway_settings = ("--settings", str(layout.gateway_settings))
-        self.gateway = service("gateway", ports.gateway, "gateway", *gateway_settings)
-        bridge_settings = ("--settings", str(layout.bridge_settings))
-        self.bridge = service("bridge", ports.bridge, "bridge", *bridge_settings)
+        self.model_server = service("model server", ports.model_server, "model-server", layout.model_settings)
+        self.gateway = service("gateway", ports.gateway, "gateway", layout.gateway_settings)
+        self.bridge = service("bridge", ports.bridge, "bridge", layout.bridge_settings)
 
     @property
     def services(self) -> Sequence[Service]:
@@ -66,7 +63,7 @@ class Chain:
             ServiceFailed: a service did not start.
         """
         self.check()
-        self.layout.prepare(self.ports)
+        self.layout.prepare(self.ports, self.model)
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
                 for service in self.services:

@@ -14,11 +14,13 @@ COMMANDS: Final = {
     "ask": ("ask", None, "Answer a question about your code, with its sources."),
     "bridge": ("bridge", None, "Serve the OpenAI API on this laptop and pass it to the gateway."),
     "connect": ("connect", None, "Write the configuration of OpenCode or Continue."),
+    "demo": ("demo", "all", "Run the whole chain on this machine once."),
     "gateway": ("gateway", "gateway", "Run the gateway."),
     "index": ("index", "indexer", "Index repositories for search."),
     "keys": ("keys", None, "Make, list and revoke API keys of the gateway."),
     "model-server": ("model_server", "model", "Serve a GGUF model."),
     "search": ("search", "gateway", "Search the indexes from a terminal."),
+    "up": ("up", "all", "Keep the whole chain running on this machine."),
 }
 
 
