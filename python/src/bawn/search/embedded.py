@@ -1,10 +1,11 @@
 """The embedded backend: a tantivy index in a directory, read by many processes and written by one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 import tantivy
@@ -195,6 +196,7 @@ class EmbeddedPublisher:
         except ValueError as error:
             raise SettingsError(f"{directory}: another process writes to this index.") from error
         self._reader = EmbeddedIndex(directory)
+        self._directory = directory
 
     def files(self, repo: str) -> dict[str, str]:
         """See `IndexPublisher.files`."""
@@ -208,8 +210,9 @@ class EmbeddedPublisher:
         """See `IndexPublisher.replace`."""
         if old_blob is not None:
             self.remove(repo, path, old_blob)
-        for document in documents:
-            self._writer.add_document(_to_tantivy(document))
+        with _writing(self._directory):
+            for document in documents:
+                self._writer.add_document(_to_tantivy(document))
 
     def remove(self, repo: str, path: str, old_blob: str) -> None:
         """See `IndexPublisher.remove`."""
@@ -217,7 +220,8 @@ class EmbeddedPublisher:
 
     def commit(self) -> None:
         """See `IndexPublisher.commit`."""
-        self._writer.commit()
+        with _writing(self._directory):
+            self._writer.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -225,21 +229,32 @@ class EmbeddedPublisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._writer.rollback()
-        self._writer.wait_merging_threads()
+        with _writing(self._directory):
+            if kind is not None:
+                self._writer.rollback()
+            self._writer.wait_merging_threads()
 
 
 def _to_tantivy(document: IndexDocument) -> tantivy.Document:
-    fields: dict[str, Any] = {
-        "entry": _entry(document.repo, document.path, document.blob),
-        "repo": document.repo,
-        "file": document.path,
-        "language": document.language,
-        "document": _encoder.encode(document),
-    }
+    made = tantivy.Document()
+    made.add_text("entry", _entry(document.repo, document.path, document.blob))
+    made.add_text("repo", document.repo)
+    made.add_text("file", document.path)
+    made.add_text("language", document.language)
     for name in FIELDS:
         field: str = getattr(document.words, name)
-        fields[name] = field
-        fields[f"{name}_length"] = count_words(field)
-    return tantivy.Document(**fields)
+        made.add_text(name, field)
+        made.add_unsigned(f"{name}_length", count_words(field))
+    made.add_bytes("document", _encoder.encode(document))
+    return made
+
+
+@contextmanager
+def _writing(directory: Path) -> Generator[None]:
+    """Say in one sentence what tantivy says of a write that failed."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SettingsError(
+            f"{directory}: the index can't be written. See that its disk is not full and run `bawn index run` again."
+        ) from error

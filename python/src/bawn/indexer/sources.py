@@ -1,0 +1,181 @@
+"""Where the files of a repository come from: a work tree or folder as it lies there, or the commit of a branch."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+from bawn.contracts.errors import SettingsError
+from bawn.indexer import git
+from bawn.indexer.beneath import Beneath, NotAFile
+from bawn.indexer.contents import MAX_BYTES, SkipReason, skip_by_name
+from bawn.indexer.fingerprints import Fingerprints, blob_hash
+from bawn.indexer.registry import Repository
+from bawn.indexer.walk import folder_files
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """A file as a source lists it."""
+
+    path: str
+    """With `/`; bytes that are no UTF-8 are written as `\\xNN`."""
+    blob: str
+    """Empty where `skipped` says why nothing was read."""
+    skipped: SkipReason | None
+    content: bytes | None
+    """None where the source knows the blob without reading it."""
+
+
+class Source(Protocol):
+    """The files of one repository at one moment."""
+
+    branch: str
+    commit: str
+
+    def files(self) -> Iterator[SourceFile]:
+        """Every file, those that are left out too."""
+        ...
+
+    def read(self, file: SourceFile) -> bytes:
+        """Content of a listed file; raises OSError where it is gone meanwhile."""
+        ...
+
+    def learn(self, file: SourceFile, skipped: SkipReason | None) -> None:
+        """Remember that the content of `file` was looked at, and whether it was left out."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None: ...
+
+
+def shown(path: bytes) -> str:
+    """A path as it is written in the index."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+class WorkTree:
+    """A git work tree with its uncommitted changes, or a plain folder."""
+
+    def __init__(self, root: Path, fingerprints: Fingerprints) -> None:
+        listed = git.work_tree_files(root) if (top := _top_level(root)) else []
+        # A folder that an outer repository ignores is a plain folder.
+        is_git = bool(listed) or top == root
+        self._paths: Iterator[bytes] = iter(listed) if is_git else folder_files(root)
+        self.branch, self.commit = git.head(root) if is_git else ("", "")
+        self._root = root
+        self._fingerprints = fingerprints
+        self._seen: dict[str, tuple[bytes, os.stat_result]] = {}
+        self._odd: dict[str, bytes] = {}  # paths that are no UTF-8, by what is shown of them
+        self._stack = ExitStack()
+        self._beneath = self._stack.enter_context(Beneath(root))
+
+    def files(self) -> Iterator[SourceFile]:
+        """See `Source.files`. A file whose folder entry is unchanged is not read."""
+        for path in self._paths:
+            name = shown(path)
+            if name.encode() != path:
+                self._odd[name] = path
+            if reason := skip_by_name(name):
+                yield SourceFile(name, "", reason, None)
+                continue
+            try:
+                status = self._beneath.stat(path)
+                known = self._fingerprints.lookup(path, status)
+                if known is not None:
+                    skipped: SkipReason | None = known.skipped or None  # pyright: ignore[reportAssignmentType]
+                    yield SourceFile(name, known.blob, skipped, None)
+                elif status.st_size > MAX_BYTES:
+                    yield SourceFile(name, "", "too_large", None)
+                else:
+                    content = self._beneath.read(path, MAX_BYTES + 1)
+                    self._seen[name] = (path, status)
+                    yield SourceFile(name, blob_hash(content), None, content)
+            except NotAFile:
+                yield SourceFile(name, "", "not_a_file", None)
+            except FileNotFoundError:
+                yield SourceFile(name, "", "vanished", None)
+            except OSError:
+                yield SourceFile(name, "", "unreadable", None)
+
+    def read(self, file: SourceFile) -> bytes:
+        """See `Source.read`."""
+        if file.content is not None:
+            return file.content
+        # Known by its fingerprint and yet not in the index: the index is younger than the fingerprints.
+        content = self._beneath.read(self._odd.get(file.path, file.path.encode()), MAX_BYTES + 1)
+        if blob_hash(content) != file.blob:
+            raise FileNotFoundError("changed meanwhile")
+        return content
+
+    def learn(self, file: SourceFile, skipped: SkipReason | None) -> None:
+        """See `Source.learn`."""
+        if file.path in self._seen:
+            path, status = self._seen.pop(file.path)
+            self._fingerprints.remember(path, status, file.blob, skipped or "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        if kind is None:
+            self._fingerprints.save()
+
+
+def _top_level(root: Path) -> Path | None:
+    top = git.top_level(root)
+    return top.resolve() if top else None
+
+
+class Commit:
+    """The commit of a branch, read from git's objects: the work tree and its changes don't count."""
+
+    def __init__(self, root: Path, branch: str) -> None:
+        self.branch = branch
+        self.commit = git.branch_commit(root, branch)
+        self._root = root
+        self._blobs = git.Blobs(root)
+
+    def files(self) -> Iterator[SourceFile]:
+        """See `Source.files`."""
+        for file in git.tree_files(self._root, self.commit):
+            path = shown(file.path)
+            reason = skip_by_name(path) or ("too_large" if file.size > MAX_BYTES else None)
+            yield SourceFile(path, "" if reason else file.blob, reason, None)
+
+    def read(self, file: SourceFile) -> bytes:
+        """See `Source.read`."""
+        return self._blobs.read(file.blob)
+
+    def learn(self, file: SourceFile, skipped: SkipReason | None) -> None:
+        """Nothing to remember: git knows the blob of every path."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        self._blobs.close()
+
+
+def open_source(repository: Repository, fingerprints: Fingerprints) -> Source:
+    """The source of a registered repository.
+
+    Raises:
+        SettingsError: its folder or branch is gone, or git can't read it.
+    """
+    if not repository.path.is_dir():
+        raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. Its index stays as it is.")
+    if repository.branch is not None:
+        return Commit(repository.path, repository.branch)
+    return WorkTree(repository.path, fingerprints)
