@@ -18,7 +18,7 @@ class BearerGuard:
     def __repr__(self) -> str:
         return "BearerGuard(***)"
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Let the request through.
 
         Raises:

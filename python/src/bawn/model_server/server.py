@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from bawn.contracts.errors import SettingsError
 from bawn.model_server.app import model_server_app
 from bawn.model_server.engine.engine import Engine
-from bawn.model_server.engine.runtime import EngineFault, check_gguf
+from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.runtime import EngineFault, Runtime, check_gguf
 from bawn.model_server.settings import ModelServerSettings
 from bawn.service.logs import event
 from bawn.service.serving import check_port, serve
@@ -26,7 +28,7 @@ def check(settings: ModelServerSettings) -> str:
     return read_secret(Path(settings.token_file)) if settings.token_file else ""
 
 
-async def run(settings: ModelServerSettings) -> int:
+async def run(settings: ModelServerSettings, *, load: Callable[[EngineOptions], Runtime] = Runtime) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit status: 1 when the engine failed.
 
     Raises:
@@ -34,7 +36,7 @@ async def run(settings: ModelServerSettings) -> int:
     """
     token = check(settings)
     check_port(settings.host, settings.port)
-    engine = Engine(settings.engine_options())
+    engine = Engine(settings.engine_options(), load=load)
     engine.start()
     app = model_server_app(engine, settings, token=token)
     try:

@@ -71,7 +71,8 @@ class Runtime:
     def _vocab_or_refuse(self, path: Path) -> None:
         if llama.llama_model_has_encoder(self._model) or not llama.llama_model_has_decoder(self._model):
             raise SettingsError(f"{path}: this model does not generate text from left to right.")
-        if llama.llama_vocab_type(llama.llama_model_get_vocab(self._model)) == llama.LLAMA_VOCAB_TYPE_NONE:
+        vocab: Any = llama.llama_model_get_vocab(self._model)
+        if llama.llama_vocab_type(vocab) == llama.LLAMA_VOCAB_TYPE_NONE:
             raise SettingsError(f"{path}: this model has no vocabulary.")
 
     def _make_context(self, options: EngineOptions) -> Any:
@@ -102,7 +103,8 @@ class Runtime:
 
     def metadata(self, key: str) -> str | None:
         """A scalar of the GGUF's header as text, or None."""
-        size = int(llama.llama_model_meta_val_str(self._model, key.encode(), None, 0))
+        buffer: Any = ctypes.create_string_buffer(1)
+        size = int(llama.llama_model_meta_val_str(self._model, key.encode(), buffer, 1))
         if size < 0:
             return None
         buffer = ctypes.create_string_buffer(size + 1)

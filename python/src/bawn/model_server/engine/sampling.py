@@ -1,6 +1,5 @@
 """Sampling parameters, and the chain of llama.cpp samplers that carries them out."""
 
-import ctypes
 from typing import Any, Final
 
 import llama_cpp.llama_cpp as llama
@@ -64,7 +63,7 @@ class Sampler:
             self._add(llama.llama_sampler_init_min_p(sampling.min_p, 1))
         self._add(llama.llama_sampler_init_temp(sampling.temperature))
         seed = sampling.seed & _SEED_MASK
-        self._add(llama.llama_sampler_init_dist(ctypes.c_uint32(seed if seed != _SEED_MASK else seed - 1)))
+        self._add(llama.llama_sampler_init_dist(seed if seed != _SEED_MASK else seed - 1))
 
     def _add(self, sampler: Any) -> None:
         llama.llama_sampler_chain_add(self._chain, sampler)

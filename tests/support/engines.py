@@ -1,0 +1,126 @@
+"""Engines and model servers for tests."""
+
+import contextlib
+import threading
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bawn.model_server.app import model_server_app
+from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.engine import Engine
+from bawn.model_server.engine.generation import Generation
+from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.runtime import EngineFault, Runtime
+from bawn.model_server.engine.sampling import Sampling
+from bawn.model_server.engine.sequence import GenerationRequest
+from bawn.model_server.settings import ModelServerSettings
+from bawn.service.serving import running
+from support.ports import free_port
+
+GREEDY = Sampling(temperature=0)
+
+
+class Steps:
+    """Makes an engine wait for leave before each decode step: tests count steps, not seconds."""
+
+    def __init__(self, allowed: int = 0) -> None:
+        self._allowed = threading.Semaphore(allowed)
+        self._free = False
+
+    def allow(self, steps: int = 1) -> None:
+        self._allowed.release(steps)
+
+    def free(self) -> None:
+        self._free = True
+        self._allowed.release()
+
+    def load(self, options: EngineOptions) -> Runtime:
+        steps = self
+
+        class Stepped(Runtime):
+            warm = False
+
+            def decode(self, batch: Batch) -> bool:
+                if self.warm and not steps._free:
+                    steps._allowed.acquire()
+                self.warm = True
+                return super().decode(batch)
+
+        return Stepped(options)
+
+
+def breaks_after(steps: int) -> Callable[[EngineOptions], Runtime]:
+    """A runtime whose decode fails for good after so many steps."""
+
+    class Breaking(Runtime):
+        left = steps + 1  # the warm-up is one
+
+        def decode(self, batch: Batch) -> bool:
+            self.left -= 1
+            if self.left < 0:
+                raise EngineFault("llama_decode returned -3")
+            return super().decode(batch)
+
+    return Breaking
+
+
+@contextlib.asynccontextmanager
+async def engine_on(model: Path, *, steps: Steps | None = None, **options: Any) -> AsyncGenerator[Engine]:
+    """A started engine, ready."""
+    load = steps.load if steps else options.pop("load", Runtime)
+    engine = Engine(EngineOptions(model=model, threads=1, **options), load=load)
+    engine.start()
+    try:
+        await engine.ready()
+        yield engine
+    finally:
+        if steps:
+            steps.free()
+        await engine.stop()
+
+
+def submit(engine: Engine, text: str, *, sampling: Sampling = GREEDY, **request: Any) -> Generation:
+    tokens = engine.runtime.vocabulary.prompt_tokens(text)
+    return engine.submit(GenerationRequest(tokens=tokens, sampling=sampling, **request))
+
+
+async def text_of(generation: Generation) -> str:
+    return "".join([piece async for piece in generation.pieces()])
+
+
+async def answer(engine: Engine, text: str, **request: Any) -> str:
+    return await text_of(submit(engine, text, **request))
+
+
+@contextlib.asynccontextmanager
+async def server_on(
+    model: Path,
+    *,
+    steps: Steps | None = None,
+    load: Callable[[EngineOptions], Runtime] = Runtime,
+    wait: bool = True,
+    token: str = "",
+    **settings: Any,
+) -> AsyncGenerator[tuple[httpx.AsyncClient, Engine]]:
+    """A model server on a free port, with a client for it."""
+    chosen = ModelServerSettings(model=str(model), threads=1, alias="tiny", **settings)
+    engine = Engine(chosen.engine_options(), load=steps.load if steps else load)
+    engine.start()
+    port = free_port()
+    try:
+        if wait:
+            await engine.ready()
+        app = model_server_app(engine, chosen, token=token)
+        async with running(app, "127.0.0.1", port, drain_s=5):
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, headers=headers) as client:
+                yield client, engine
+            if steps:
+                steps.free()
+    finally:
+        if steps:
+            steps.free()
+        await engine.stop()
