@@ -8,7 +8,7 @@ import pytest
 from support.gateway import RunningGateway, captured_logs, running_gateway
 from support.ports import free_port
 from support.scripted_upstream import Die, Reply, chat_chunk, chat_steps, json_reply, scripted_upstream
-from support.until import until
+from support.until import until, until_async
 
 ASK = {"model": "scripted", "messages": [{"role": "user", "content": "hi"}]}
 BUSY = {"error": {"message": "busy", "code": "overloaded"}}
@@ -183,9 +183,8 @@ async def test_a_model_goes_to_the_upstream_that_serves_it():
 
 
 async def _until_part(gateway: RunningGateway, name: str, *, ok: bool) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            parts = {part["name"]: part["ok"] for part in (await gateway.client.get("/ready")).json()["parts"]}
-            if parts[name] == ok:
-                return
-            await asyncio.sleep(0.01)
+    async def as_wanted() -> bool:
+        parts = (await gateway.client.get("/ready")).json()["parts"]
+        return {part["name"]: part["ok"] for part in parts}[name] == ok
+
+    await until_async(as_wanted)

@@ -9,8 +9,15 @@ import openai
 import pytest
 
 from support.gateway import RunningGateway, running_gateway
-from support.scripted_upstream import DONE, Reply, chat_chunk, chat_steps, json_reply
-from support.scripted_upstream import scripted_upstream, tool_call_steps
+from support.scripted_upstream import (
+    DONE,
+    Reply,
+    chat_chunk,
+    chat_steps,
+    json_reply,
+    scripted_upstream,
+    tool_call_steps,
+)
 
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 ASK = {"model": "scripted", "messages": MESSAGES}
@@ -88,7 +95,7 @@ async def test_the_openai_sdk_raises_the_right_errors():
 async def test_the_openai_sdk_lists_models_and_makes_embeddings():
     async with scripted_upstream() as up, running_gateway(up.url, aliases={"default": "scripted"}) as gateway:
         async with _sdk(gateway) as client:
-            await _ready(gateway)
+            await gateway.until_ready()
             assert [m.id async for m in await client.models.list()] == ["default", "scripted"]
             assert (await client.models.retrieve("default")).id == "default"
             with pytest.raises(openai.NotFoundError):
@@ -107,7 +114,7 @@ async def test_models_tell_context_and_fim_as_far_as_upstreams_do():
     async with scripted_upstream() as up:
         up.handle(lambda r: json_reply({"data": models} if r.path == "/v1/models" else {}))
         async with running_gateway(up.url) as gateway:
-            await _ready(gateway)
+            await gateway.until_ready()
             cards = {m["id"]: m for m in (await gateway.client.get("/v1/models")).json()["data"]}
             assert cards["ours"]["context_length"] == 8192
             assert cards["ours"]["fim"] is True
@@ -208,9 +215,3 @@ async def test_a_client_that_leaves_is_noticed_upstream():
             await anext(answer.aiter_lines())
         async with asyncio.timeout(10):
             await up.posts[-1].client_left.wait()
-
-
-async def _ready(gateway: RunningGateway) -> None:
-    async with asyncio.timeout(10):
-        while (await gateway.client.get("/ready")).status_code != 200:
-            await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ from bawn.service.logs import JsonFormatter
 from bawn.service.serving import running
 from bawn.service.settings import to_settings
 from support.ports import free_port
+from support.until import until_async
 
 
 @dataclass
@@ -28,6 +29,12 @@ class RunningGateway:
     keys: KeyStore
     client: httpx.AsyncClient
     """Sends the key."""
+
+    async def until_ready(self) -> None:
+        async def ready() -> bool:
+            return (await self.client.get("/ready")).status_code == 200
+
+        await until_async(ready)
 
 
 @contextlib.asynccontextmanager

@@ -1,19 +1,23 @@
 """Reading a request's body: bounded, and checked before anything is passed on."""
 
 import asyncio
+import contextlib
 import re
 from typing import Any, Final
 
 import msgspec
 from litestar import Request
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from bawn.contracts.errors import InvalidRequest
+from bawn.contracts.errors import InvalidRequest, RequestTooLarge
 from bawn.service.http import decode_request
 
 MAX_DEPTH: Final = 64
 """Deeper JSON than any client sends; recursive parsers further down are not to be tried out."""
 
 _THREAD_BYTES: Final = 256 * 1024
+_DISCARD_BYTES: Final = 256 * 1024 * 1024
+_DISCARD_S: Final = 10.0
 _NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 _OPENING: Final = frozenset((b"[", b"{"))
 _CLOSING: Final = frozenset((b"]", b"}"))
@@ -37,13 +41,36 @@ async def read_body(request: Request[Any, Any, Any], max_depth: int = MAX_DEPTH)
 
     Raises:
         InvalidRequest: nested too deep.
+        RequestTooLarge: more than the bound.
     """
-    body = await request.body()
+    try:
+        body = await request.body()
+    except RequestEntityTooLarge as error:
+        await discard_body(request)
+        raise RequestTooLarge("The request body is larger than this server takes.") from error
     if len(body) > _THREAD_BYTES:
         await asyncio.to_thread(check_depth, body, max_depth)  # other streams go on meanwhile
     else:
         check_depth(body, max_depth)
     return body
+
+
+async def discard_body(request: Request[Any, Any, Any]) -> None:
+    """Read the rest of a body that nobody wants, within bounds, before the request is refused.
+
+    A server that answers and closes while the client is still sending resets the connection, and the client never
+    sees the answer.
+    """
+    if "expect" in request.headers:
+        return  # the client asks before it sends, and the refusal is its answer
+    left = _DISCARD_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_S):
+            while left > 0:
+                message = await request.receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """One HTTP server that requests are passed on to."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import aiohttp
@@ -12,6 +12,7 @@ from bawn.contracts.errors import RequestError, Unavailable, UpstreamBroken, Ups
 from bawn.relay.timeouts import Timeouts
 
 _RETRY_AFTER_S: Final = 5.0
+_PIECE_BYTES: Final = 512 * 1024
 _NEVER_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -36,6 +37,13 @@ def _transport(*, keep_alive: bool) -> AiohttpTransport:
         )
 
     return AiohttpTransport(client=session)
+
+
+async def _pieces(body: bytes) -> AsyncGenerator[bytes]:
+    """A large body bit by bit: written at once, it would hold up the other streams' event loop."""
+    view = memoryview(body)
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield bytes(view[start : start + _PIECE_BYTES])
 
 
 class _Pool:
@@ -106,7 +114,13 @@ class Upstream:
         if self._authorization is not None:
             every["authorization"] = self._authorization
         timeout = {"connect": self._timeouts.connect_s, "read": None, "write": None, "pool": None}
-        return httpx.Request(method, self.base_url + path, headers=every, content=body, extensions={"timeout": timeout})
+        content = body
+        if len(body) > _PIECE_BYTES:
+            every["content-length"] = str(len(body))
+            content = _pieces(body)
+        return httpx.Request(
+            method, self.base_url + path, headers=every, content=content, extensions={"timeout": timeout}
+        )
 
     def _unreachable(self) -> RequestError:
         return Unavailable(f"{self.name} can't be reached.", retry_after=_RETRY_AFTER_S)

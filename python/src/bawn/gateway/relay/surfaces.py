@@ -7,12 +7,13 @@ from typing import Any, Final
 import httpx
 from litestar import Request
 
+from bawn.contracts.errors import RequestError
 from bawn.contracts.record import RequestRecord, Surface
 from bawn.gateway.auth.gate import Gate
 from bawn.gateway.ledger import Ledger
 from bawn.gateway.relay import fim
 from bawn.gateway.relay.routing import Router
-from bawn.relay.body import head, read_body, with_model
+from bawn.relay.body import discard_body, head, read_body, with_model
 from bawn.relay.dialects import CHAT, COMPLETION, Dialect
 from bawn.relay.response import RelayResponse
 from bawn.relay.timeouts import Timeouts
@@ -73,8 +74,12 @@ class Relay:
         entry = self._ledger.begin(surface.name)
         record = entry.record
         try:
-            record.key = self._gate.key_id(request.headers)
-            self._ledger.admit()
+            try:
+                record.key = self._gate.key_id(request.headers)
+                self._ledger.admit()
+            except RequestError:
+                await discard_body(request)
+                raise
             body = await read_body(request)
             record.bytes_in = len(body)
             asked = head(body)

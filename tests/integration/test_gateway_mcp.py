@@ -1,0 +1,143 @@
+"""The search tools over real HTTP, with the SDK's client in both eras of the protocol."""
+
+from pathlib import Path
+
+import httpx
+import mcp_types
+import pytest
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from support.code_index import make_index
+from support.gateway import RunningGateway, captured_logs, running_gateway
+
+FILES = {
+    "src/retry.py": (["retry_with_backoff"], "def retry_with_backoff(call):\n    return call()\n"),
+    "src/chunks.py": (["split_chunks"], "def split_chunks(text):\n    return text.split()\n"),
+}
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path) -> str:
+    make_index(tmp_path, "demo", FILES)
+    return str(tmp_path)
+
+
+def _http(gateway: RunningGateway) -> httpx.AsyncClient:
+    return httpx.AsyncClient(headers={"authorization": f"Bearer {gateway.key}"}, trust_env=False, timeout=20)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto", LATEST_MODERN_VERSION])
+async def test_clients_of_each_era_search_and_read(index_dir: str, mode: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        transport = streamable_http_client(f"{gateway.url}/mcp", http_client=http)
+        async with Client(transport, mode=mode) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["search_code", "read_file"]
+            found = await client.call_tool("search_code", {"query": "retry backoff", "limit": 1})
+            assert not found.is_error
+            (text,) = found.content
+            assert isinstance(text, mcp_types.TextContent)
+            assert "demo src/retry.py:1-2" in text.text
+            assert "def retry_with_backoff" in text.text
+            (chunk,) = found.structured_content["chunks"]
+            assert (chunk["path"], chunk["start_line"]) == ("src/retry.py", 1)
+
+            read = await client.call_tool("read_file", {"repo": "demo", "path": "src/chunks.py", "start_line": 2})
+            assert read.structured_content["text"].strip() == "return text.split()"
+            assert "src/chunks.py:2-2" in read.content[0].text
+
+
+async def test_a_call_that_fails_says_why_and_shows_no_innards(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            for name, arguments, reason in (
+                ("search_code", {"query": "x", "repo": "typo"}, "Indexed: demo"),
+                ("search_code", {"query": "x", "limit": "many"}, "limit"),
+                ("search_code", {"query": "x", "pat": "y"}, "pat"),
+                ("search_code", {}, "query"),
+                ("read_file", {"repo": "demo", "path": "../../etc/passwd"}, "path"),
+                ("delete_all", {}, "There is no such tool"),
+            ):
+                failed = await client.call_tool(name, arguments)
+                assert failed.is_error, name
+                assert reason in failed.content[0].text
+                assert "Traceback" not in failed.content[0].text
+
+
+async def test_without_an_index_there_are_no_tools_and_a_call_says_so():
+    async with running_gateway(NOBODY) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            assert (await client.list_tools()).tools == []
+            failed = await client.call_tool("search_code", {"query": "x"})
+            assert failed.is_error
+            assert "No index is configured" in failed.content[0].text
+
+
+async def test_an_index_that_is_made_later_is_found(tmp_path: Path):
+    async with running_gateway(NOBODY, index_dir=str(tmp_path)) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            failed = await client.call_tool("search_code", {"query": "retry"})
+            assert failed.is_error
+            assert "bawn index" in failed.content[0].text
+            make_index(tmp_path, "demo", FILES)
+            assert not (await client.call_tool("search_code", {"query": "retry"})).is_error
+
+
+def _list_request(gateway: RunningGateway, **headers: str) -> httpx.Request:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    return gateway.client.build_request(
+        "POST", "/mcp", json=body, headers={"accept": "application/json", "content-type": "application/json", **headers}
+    )
+
+
+async def test_the_tools_want_a_key(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway:
+        request = _list_request(gateway)
+        assert (await gateway.client.send(request)).status_code == 200
+        del request.headers["authorization"]
+        refused = await gateway.client.send(request)
+        assert refused.status_code == 401
+        assert refused.json()["error"]["code"] == "invalid_api_key"
+
+
+async def test_any_host_name_of_the_gateway_will_do(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway:
+        answer = await gateway.client.send(_list_request(gateway, host="gateway.team.ts.net:8700"))
+        assert answer.status_code == 200
+
+
+async def test_a_client_that_wants_json_or_both_gets_json_and_get_is_refused(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway:
+        for accept in ("application/json", "application/json, text/event-stream"):
+            answer = await gateway.client.send(_list_request(gateway, accept=accept))
+            assert answer.headers["content-type"].startswith("application/json")
+            assert len(answer.json()["result"]["tools"]) == 2
+        assert (await gateway.client.get("/mcp", headers={"accept": "text/event-stream"})).status_code == 405
+
+
+async def test_tool_descriptions_are_short(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway:
+        tools = (await gateway.client.send(_list_request(gateway))).content
+        assert len(tools) < 800  # about 200 tokens, in every request of every assistant
+
+
+async def test_nothing_of_a_search_is_logged_and_the_tool_is_counted(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        with captured_logs() as logs:
+            async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+                await client.call_tool("search_code", {"query": "CANARY-q retry", "path": "CANARY-glob"})
+                await client.call_tool("search_code", {"query": "x", "repo": "CANARY-repo"})
+                await client.call_tool("search_code", {"query": ["CANARY-type"]})
+                await client.call_tool("read_file", {"repo": "demo", "path": "CANARY/path.py"})
+                await client.call_tool("CANARY-tool", {"CANARY-argument": 1})
+            await gateway.client.post("/mcp", content=b'{"CANARY', headers={"content-type": "application/json"})
+        written = logs.getvalue()
+        assert '"surface":"mcp"' in written
+        assert '"tool":"search_code"' in written
+        assert '"error":"not_found"' in written
+        assert "CANARY" not in written
+        metrics = (await gateway.client.get("/metrics")).text
+        assert 'bawn_gateway_tool_calls_total{tool="search_code"} 3.0' in metrics
+        assert "CANARY" not in metrics
