@@ -16,13 +16,14 @@ class BridgeUnusable(BawnError):
     """The bridge, or the gateway behind it, can't do what was asked; says why and the mend."""
 
 
-class _ErrorBody(msgspec.Struct):
+class _ErrorBody(msgspec.Struct, frozen=True):
     message: str = ""
+    code: str | int | None = None
     n_prompt_tokens: int | None = None
     n_ctx: int | None = None
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, frozen=True):
     error: _ErrorBody = _ErrorBody()
 
 
