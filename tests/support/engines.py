@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import llama_cpp.llama_cpp as llama
 
 from bawn.model_server.app import model_server_app
 from bawn.model_server.engine.batch import Batch
@@ -52,15 +53,12 @@ class Steps:
         return Stepped(options)
 
 
-def breaks_after(steps: int) -> Callable[[EngineOptions], Runtime]:
-    """A runtime whose decode fails for good after so many steps."""
+def breaks_when(broken: threading.Event) -> Callable[[EngineOptions], Runtime]:
+    """A runtime whose decode fails for good once `broken` is set."""
 
     class Breaking(Runtime):
-        left = steps + 1  # the warm-up is one
-
         def decode(self, batch: Batch) -> bool:
-            self.left -= 1
-            if self.left < 0:
+            if broken.is_set():
                 raise EngineFault("llama_decode returned -3")
             return super().decode(batch)
 
@@ -124,3 +122,23 @@ async def server_on(
         if steps:
             steps.free()
         await engine.stop()
+
+
+def same_up_to_a_near_tie(model: Path, prompt: str, a: list[int], b: list[int]) -> bool:
+    """Whether two greedy generations agree, or part where the two tokens were as good as equally likely.
+
+    Batches of other shapes round otherwise, by some 0.01 in the logits of a random model.
+    """
+    parts = next((at for at, (x, y) in enumerate(zip(a, b, strict=True)) if x != y), None)
+    if parts is None:
+        return True
+    runtime = Runtime(EngineOptions(model=model, threads=1))
+    tokens = [*runtime.vocabulary.prompt_tokens(prompt), *a[:parts]]
+    batch = Batch(len(tokens), 1)
+    index = batch.add(0, 0, tokens, output=True)
+    assert runtime.decode(batch)
+    logits = llama.llama_get_logits_ith(runtime.context, index)
+    x, y = logits[a[parts]], logits[b[parts]]
+    best = max(x, y)
+    runtime.close()
+    return abs(x - y) < 0.1 and best > 0

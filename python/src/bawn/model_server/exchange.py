@@ -18,6 +18,7 @@ from bawn.model_server.engine.engine import Engine
 from bawn.model_server.engine.generation import Generation
 from bawn.model_server.metrics import Metrics
 from bawn.model_server.served import ServedModel, Work
+from bawn.relay.body import read_body
 from bawn.service.logs import record as log_record
 
 _log = logging.getLogger("bawn.model_server")
@@ -51,7 +52,12 @@ class Exchange:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve it."""
         try:
-            body = await self._request.body()
+            try:
+                body = await read_body(self._request)
+            except RequestError as error:
+                self._record.error = error.code
+                await self._fail(error, send)
+                return
             self._record.bytes_in = len(body)
             serving = asyncio.create_task(self._serve(body, send))
             leaving = asyncio.create_task(_left(receive))

@@ -44,7 +44,7 @@ class ServedModel:
         self._vocabulary = runtime.vocabulary
         self._n_ctx = runtime.n_ctx
         self._defaults = defaults
-        self.name = alias or runtime.metadata("general.name") or path.stem
+        self.name = alias or path.stem
         self.card = ModelCard(id=self.name, context_length=self._n_ctx, fim=self._vocabulary.has_fim)
         self._template: ChatTemplate | None = None
         self._no_chat = "This model has no chat template: use /v1/completions."

@@ -25,7 +25,7 @@ class ModelServerSettings(Settings, frozen=True):
     model: str = ""
     """Path of the GGUF."""
     alias: str = ""
-    """Name under which the model is served; default: the GGUF's `general.name`, else its file name."""
+    """Name under which the model is served; default: the file's, without its suffix."""
     host: str = "127.0.0.1"
     port: int = 8000
     n_ctx: int = 0
