@@ -66,7 +66,11 @@ class Service:
             )
 
     async def ready(self, client: httpx.AsyncClient, timeout_s: float) -> None:
-        """Wait until the service says that it is ready.
+        """Wait until the service says that it can do its work; raises as `answers` does."""
+        await self.answers(client, self._ready_url, timeout_s)
+
+    async def answers(self, client: httpx.AsyncClient, url: str, timeout_s: float) -> None:
+        """Wait until `url` answers 200.
 
         Raises:
             ServiceFailed: it ended, or the time is over.
@@ -76,7 +80,7 @@ class Service:
             if self.exit_status is not None:
                 raise ServiceFailed(f"The {self.name} ended with status {self.exit_status}: {self._last_words()}")
             try:
-                if (await client.get(self._ready_url)).status_code == 200:
+                if (await client.get(url)).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
