@@ -65,6 +65,12 @@ def _wanted_kinds(words: set[str]) -> frozenset[str]:
     return frozenset(kind for kind, marks in kinds.items() if words & marks)
 
 
+def _names(text: str, kind: QueryClass) -> frozenset[str]:
+    names = {name for name in _NAME.findall(text) if fold(name) not in _STOP_WORDS}
+    # In a sentence "checked" is a verb; only what looks like an identifier is one.
+    return frozenset(names if kind == "symbol" else {name for name in names if _COMPOUND.search(name[1:] or name)})
+
+
 def _bare(piece: str) -> str:
     return piece.strip("`'\"()[]{},;:?!").rstrip(".")
 
@@ -96,7 +102,7 @@ def read_query(text: str) -> Query:
         kind=kind,
         words=tuple(words),
         terms=tuple(dict.fromkeys(terms)),
-        names=frozenset(_NAME.findall(stripped)) - {w for w in _NAME.findall(stripped) if fold(w) in _STOP_WORDS},
+        names=_names(stripped, kind),
         path=path,
         wants=_wanted_kinds({whole for whole, _ in found}),
     )

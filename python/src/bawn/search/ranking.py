@@ -82,6 +82,9 @@ def bm25f(document: IndexDocument, weights: dict[str, float], statistics: Statis
 
 
 def _score(query: Query, document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
+    if query.kind == "path" and _is_path(query.path, document.path):
+        # Whoever asks for a file wants it from its top.
+        return 1_000.0 / (1.0 + document.start_line / 1_000.0)
     score = bm25f(document, weights, statistics)
     score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
     if document.kind in query.wants:
@@ -112,15 +115,18 @@ def _definition_boost(query: Query, document: IndexDocument) -> float:
     return best
 
 
+def _is_path(asked: str, path: str) -> bool:
+    """Whether `asked` is the file's path or the end of it."""
+    return f"/{path.lower()}".endswith("/" + asked.removeprefix("./").strip("/").lower())
+
+
 def _path_boost(query: Query, document: IndexDocument) -> float:
     """How well the path answers the query."""
     path = PurePosixPath(document.path)
     if query.path:
-        asked = query.path.strip("/").lower()
-        own = document.path.lower()
-        if own == asked or own.endswith("/" + asked):
-            return 6.0 if query.kind == "path" else 1.5
-        if f"/{asked}/" in f"/{own}":
+        if _is_path(query.path, document.path):
+            return 1.5
+        if f"/{query.path.strip('/').lower()}/" in f"/{document.path.lower()}":
             return 3.0 if query.kind == "path" else 0.8
     stem = {fold(p) for p in words(path.name.partition(".")[0])}
     folder = {fold(p) for p in words(path.parent.name)}
