@@ -9,7 +9,7 @@ from bawn.bridge.app import make_bridge
 from bawn.bridge.local_token import install_token, token_path
 from bawn.bridge.settings import load
 from bawn.service.logs import configure
-from bawn.service.serving import check_port, serve
+from bawn.service.serving import check_port, leave, serve
 from bawn.service.settings import read_secret
 
 
@@ -30,3 +30,4 @@ def command(
     configure()
     click.echo(f"bawn bridge: http://127.0.0.1:{loaded.port}/ → {loaded.gateway_url}", err=True)
     asyncio.run(serve(make_bridge(loaded, key=key, token=token), loaded.host, loaded.port, name="bridge"))
+    leave()

@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import sdnotify
 from granian.constants import HTTPModes, Interfaces
@@ -143,3 +144,15 @@ async def _watchdog(notifier: sdnotify.SystemdNotifier, alive: Callable[[], bool
         if alive():
             notifier.notify("WATCHDOG=1")
         await asyncio.sleep(period / 2)
+
+
+def leave() -> NoReturn:
+    """End this process after a clean `serve`, without Python's finalization.
+
+    A thread of granian's runtime that asks for the interpreter while that is finalized aborts the process: status
+    134 after a clean stop, about once in ten times.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
