@@ -70,6 +70,28 @@ async def test_one_request_more_than_there_may_be_is_told_to_wait():
         assert (await gateway.client.post(CHAT, json=ASK)).status_code == 200
 
 
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_recorded_as_gone():
+    async with scripted_upstream() as up, running_gateway(up.url) as gateway:
+        with captured_logs() as logs:
+            _, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(gateway.url).port)
+            head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-api-key: {gateway.key}\r\ncontent-length: 5000\r\n\r\n"
+            writer.write(head.encode() + b'{"model": "CANARY')
+            await writer.drain()
+            await until_in_flight(gateway, 1)
+            writer.close()
+            await until(lambda: '"cancelled":true' in logs.getvalue())
+        assert '"status":499' in logs.getvalue()
+        assert "CANARY" not in logs.getvalue()
+        await until_in_flight(gateway, 0)
+
+
+async def until_in_flight(gateway: RunningGateway, count: int) -> None:
+    async def reached() -> bool:
+        return (await _samples(gateway))["bawn_gateway_requests_in_flight", ()] == count
+
+    await until_async(reached)
+
+
 async def test_without_a_key_that_counts_nothing_is_served_but_the_state():
     async with scripted_upstream() as up, running_gateway(up.url) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False, timeout=20) as stranger:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from bawn.gateway.app import run
 from bawn.gateway.check import problems
 from bawn.gateway.settings import GatewaySettings
 from bawn.service import logs
@@ -28,6 +27,8 @@ def command(settings_file: Path | None, check_file: Path | None) -> None:
         settings = read_settings(settings_file, GatewaySettings)
         _refuse(settings_file, settings)
         logs.configure()
+        from bawn.gateway.app import run  # two seconds of imports that `--check` does without
+
         asyncio.run(run(settings))
 
 

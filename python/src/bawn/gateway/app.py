@@ -56,10 +56,12 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def upstreams(_app: Litestar) -> AsyncGenerator[None]:
-        async with checks.running():
-            yield
-        for backend in backends:
-            await backend.upstream.aclose()
+        try:
+            async with checks.running():
+                yield
+        finally:
+            for backend in backends:
+                await backend.upstream.aclose()
 
     return make_app(
         [*routes.ROUTES, *mount.ROUTES, *status.ROUTES],

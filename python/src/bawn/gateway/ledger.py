@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from bawn.contracts.errors import BY_STATUS, InternalError, Overloaded, RequestError
 from bawn.contracts.record import RequestRecord, Surface
 from bawn.gateway.metrics import Metrics
+from bawn.relay.response import CLIENT_LEFT
 from bawn.service import logs
 
 _log = logging.getLogger("bawn.gateway.requests")
@@ -63,6 +64,9 @@ class Entry:
 
     def fail(self, error: BaseException) -> None:
         """The request ends with `error`, of which its class is kept and nothing else."""
+        if self.record.cancelled:
+            self.end(status=CLIENT_LEFT)
+            return
         if isinstance(error, RequestError):
             kind = type(error)
         elif isinstance(error, HTTPException):

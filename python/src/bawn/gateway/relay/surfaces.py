@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from bawn.contracts.errors import RequestError
 from bawn.contracts.record import RequestRecord, Surface
@@ -80,7 +81,11 @@ class Relay:
             except RequestError:
                 await discard_body(request)
                 raise
-            body = await read_body(request)
+            try:
+                body = await read_body(request)
+            except InternalServerException:  # what Litestar raises when the client leaves in the middle of its body
+                record.cancelled = True
+                raise
             record.bytes_in = len(body)
             asked = head(body)
             model = await self._router.find(asked.model)
