@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bawn.contracts.errors import InvalidRequest
 from bawn.gateway.relay import fim
@@ -53,3 +55,12 @@ def test_a_whole_answer_becomes_a_message_and_an_error_stays():
     ]
     error = b'{"error": {"message":"no"} }'
     assert fim.answer(error) is error
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.sampled_from(["\n\n", "\r\n\r\n"]))
+def test_no_text_is_changed_on_the_way(texts: list[str], end: str):
+    chunks = [json.dumps({"choices": [{"index": 0, "text": text}]}, ensure_ascii=False) for text in texts]
+    stream = "".join(f"data: {chunk}{end}" for chunk in chunks).encode()
+    lines = fim.events(stream).split(b"\n")
+    deltas = [json.loads(line[6:])["choices"][0]["delta"]["content"] for line in lines if line.startswith(b"data: ")]
+    assert deltas == texts
