@@ -17,6 +17,8 @@ from bawn.service.settings import read_secret
 
 _log = logging.getLogger("bawn.model_server")
 
+_LAST_WORDS_S = 5.0  # for the error events to reach their clients
+
 
 def check(settings: ModelServerSettings) -> str:
     """Check what can be checked without loading the model, and return the bearer token, if one is set.
@@ -46,6 +48,7 @@ async def run(settings: ModelServerSettings, *, load: Callable[[EngineOptions], 
 
 
 async def _until_failure(app: object, engine: Engine, settings: ModelServerSettings) -> int:
+    loop = asyncio.get_running_loop()
     serving = asyncio.create_task(
         serve(
             app,
@@ -54,7 +57,9 @@ async def _until_failure(app: object, engine: Engine, settings: ModelServerSetti
             name="model-server",
             ready=engine.ready,
             alive=lambda: engine.age_s < settings.stall_s,
-            drain_s=settings.drain_s,
+            # Answers that take longer end with an error event rather than with a closed connection.
+            on_stop=lambda: loop.call_later(settings.drain_s, engine.halt),
+            drain_s=settings.drain_s + _LAST_WORDS_S,
         )
     )
     failing = asyncio.create_task(engine.failed())

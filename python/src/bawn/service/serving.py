@@ -95,6 +95,7 @@ async def serve(
     name: str,
     ready: Callable[[], Awaitable[object]] | None = None,
     alive: Callable[[], bool] = lambda: True,
+    on_stop: Callable[[], object] = lambda: None,
     drain_s: float = 10.0,
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until `ready()` raises, which is passed on.
@@ -102,27 +103,35 @@ async def serve(
     Tells systemd READY=1 when connections are accepted and `ready()` has returned and, where WatchdogSec is set,
     WATCHDOG=1 twice in each period as long as `alive()` says so and the event loop turns.
     """
-    notifier = sdnotify.SystemdNotifier()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
+    notifier = _systemd()
     try:
         async with running(app, host, port, drain_s=drain_s):
             event(_log, "listening", service=name, host=host, port=port, pid=os.getpid())
             if ready is None or await _unless(stop, ready):
-                notifier.notify("READY=1")
+                notifier("READY=1")
             watchdog = asyncio.create_task(_watchdog(notifier, alive))
             try:
                 await stop.wait()
             finally:
                 watchdog.cancel()
             event(_log, "stopping", service=name)
-            notifier.notify("STOPPING=1")
+            notifier("STOPPING=1")
+            on_stop()
     finally:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(signum)
     event(_log, "stopped", service=name)
+
+
+def _systemd() -> Callable[[str], None]:
+    """Tells systemd; without one, nobody (sdnotify would leave its socket open)."""
+    if not os.environ.get("NOTIFY_SOCKET"):
+        return lambda _: None
+    return sdnotify.SystemdNotifier().notify
 
 
 async def _unless(stop: asyncio.Event, ready: Callable[[], Awaitable[object]]) -> bool:
@@ -138,11 +147,11 @@ async def _unless(stop: asyncio.Event, ready: Callable[[], Awaitable[object]]) -
         stopping.cancel()
 
 
-async def _watchdog(notifier: sdnotify.SystemdNotifier, alive: Callable[[], bool]) -> None:
+async def _watchdog(notifier: Callable[[str], None], alive: Callable[[], bool]) -> None:
     period = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
     while period:
         if alive():
-            notifier.notify("WATCHDOG=1")
+            notifier("WATCHDOG=1")
         await asyncio.sleep(period / 2)
 
 

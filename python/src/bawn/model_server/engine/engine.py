@@ -112,10 +112,14 @@ class Engine:
         self.line.leave(sequence)
         self.line.wake()
 
-    async def stop(self) -> None:
-        """End the thread and free the model; generations under way fail with `Unavailable`."""
+    def halt(self) -> None:
+        """End the decode loop after its current step; generations under way fail with `Unavailable`."""
         self._stopping = True
         self.line.wake()
+
+    async def stop(self) -> None:
+        """`halt`, then wait until the thread has ended and the model is freed."""
+        self.halt()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
