@@ -133,7 +133,7 @@ async def test_a_request_that_kills_the_gateway_is_not_sent_for_a_minute(gateway
 
 async def test_a_gateway_that_stays_away_is_an_error_with_the_mend() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    async with bridge_to(url) as bridge:
+    async with bridge_to(url, keepalive_s=0.05) as bridge:
         answer = await bridge.client.post("/v1/chat/completions", json={**CHAT, "stream": False})
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
@@ -241,3 +241,17 @@ async def test_mcp_passes_both_ways_with_its_headers(bridge: Bridge, gateway: Sc
             assert through.headers["mcp-session-id"] == "s7"
         else:
             assert through.json() == {}
+
+
+async def test_streams_that_only_listen_end_when_the_bridge_stops(bridge: Bridge, gateway: ScriptedUpstream) -> None:
+    gateway.handle(lambda _: Reply(steps=[b": open\n\n", asyncio.Event()]))
+    seen = b""
+    async with asyncio.timeout(10), bridge.client.stream("GET", "/mcp") as answer:
+        async for piece in answer.aiter_raw():
+            seen += piece
+            bridge.stopping.set()
+    assert seen == b": open\n\n"
+    await until(lambda: bridge.records)
+    assert (bridge.records[0].error, bridge.records[0].cancelled) == (None, False)
+    async with asyncio.timeout(10):
+        await gateway.requests[0].client_left.wait()

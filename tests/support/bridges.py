@@ -1,5 +1,6 @@
 """A running bridge, with the records of its requests."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Bridge:
     client: httpx.AsyncClient
     """Carries the token."""
     records: list[RequestRecord] = field(default_factory=list)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @contextlib.asynccontextmanager
@@ -37,6 +39,6 @@ async def bridge_to(gateway_url: str, **settings: Any) -> AsyncIterator[Bridge]:
         base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False
     ) as client:
         served = Bridge(url, client)
-        app = make_bridge(bridge, key=KEY, token=TOKEN, note=served.records.append)
+        app = make_bridge(bridge, key=KEY, token=TOKEN, note=served.records.append, stopping=served.stopping)
         async with running(app, "127.0.0.1", port, drain_s=2):
             yield served

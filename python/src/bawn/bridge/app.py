@@ -1,8 +1,10 @@
 """The bridge as an ASGI app."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import httpx
 from litestar import Request, Response, get, route
 from litestar.types import ASGIApp
 
@@ -11,6 +13,7 @@ from bawn.bridge.access import Access, loopback_hosts
 from bawn.bridge.front_door import FrontDoor, surface_of
 from bawn.bridge.gateway_link import GatewayLink
 from bawn.bridge.history import History
+from bawn.bridge.listening import until_stopping
 from bawn.bridge.page import HEADERS, PageData, render
 from bawn.bridge.settings import BridgeSettings
 from bawn.contracts.errors import MethodNotAllowed, NotFound, RequestError
@@ -43,10 +46,11 @@ def _forwarded(request: Request[Any, Any, Any]) -> dict[str, str]:
 class _Relay:
     """Passes requests on to the gateway as they are."""
 
-    def __init__(self, link: GatewayLink, history: History, settings: BridgeSettings) -> None:
+    def __init__(self, link: GatewayLink, history: History, settings: BridgeSettings, stopping: asyncio.Event) -> None:
         self._link = link
         self._history = history
         self._settings = settings
+        self._stopping = stopping
 
     async def pass_on(self, request: Request[Any, Any, Any], dialect: Dialect | None) -> RelayResponse:
         """The relay of one request; its body is read and, where it is to be streamed, looked at first."""
@@ -65,8 +69,14 @@ class _Relay:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         headers = _forwarded(request)
         method = str(request.method)
+        listens = method == "GET" and record.surface == "mcp"
+
+        async def connect() -> httpx.Response:
+            answer = await self._link.send(method, path, headers=headers, body=body, record=record)
+            return until_stopping(answer, self._stopping) if listens else answer
+
         return RelayResponse(
-            lambda: self._link.send(method, path, headers=headers, body=body, record=record),
+            connect,
             dialect=dialect,
             model=model,
             record=record,
@@ -134,7 +144,12 @@ def _handlers(relay: _Relay, link: GatewayLink, history: History, settings: Brid
 
 
 def make_bridge(
-    settings: BridgeSettings, *, key: str, token: str, note: Callable[[RequestRecord], None] | None = None
+    settings: BridgeSettings,
+    *,
+    key: str,
+    token: str,
+    note: Callable[[RequestRecord], None] | None = None,
+    stopping: asyncio.Event | None = None,
 ) -> ASGIApp:
     """The bridge.
 
@@ -143,6 +158,7 @@ def make_bridge(
         key: the gateway's API key, with which the bridge replaces what clients send.
         token: of this installation; clients send it as a bearer token or as `x-api-key`.
         note: gets the record of every request too.
+        stopping: when it is set, streams that only listen (`GET /mcp`) end.
     """
     history = History(also=note)
     link = GatewayLink(
@@ -153,7 +169,7 @@ def make_bridge(
         timeouts=settings.timeouts,
     )
     app = make_app(
-        _handlers(_Relay(link, history, settings), link, history, settings),
+        _handlers(_Relay(link, history, settings, stopping or asyncio.Event()), link, history, settings),
         max_body_bytes=settings.max_body_mib * 1024 * 1024,
     )
     app.on_shutdown.append(link.aclose)

@@ -65,17 +65,18 @@ class GatewayLink:
             else:
                 if not _comes_back(response):
                     return await self._accepted(response)
-                if clock() + wait > deadline:
+                if clock() >= deadline:
                     return response
                 await response.aclose()
-            if clock() + wait > deadline:
+            left = deadline - clock()
+            if left <= 0:
                 raise Unavailable(
                     f"The gateway at {self.url} could not be reached for {self._wait_s:g} s: is this laptop on the "
                     "team's network? The bridge's status page in a browser shows what it sees.",
                     retry_after=5,
                 )
             # Laptops that wait for the same gateway must not come back in step.
-            await asyncio.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+            await asyncio.sleep(min(left, wait * random.uniform(0.75, 1.25)))  # noqa: S311 - no secret
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
     async def _accepted(self, response: httpx.Response) -> httpx.Response:

@@ -7,7 +7,7 @@ import click
 
 from bawn.bridge.app import make_bridge
 from bawn.bridge.local_token import install_token, token_path
-from bawn.bridge.settings import load
+from bawn.bridge.settings import BridgeSettings, load
 from bawn.service.logs import configure
 from bawn.service.serving import check_port, leave, serve
 from bawn.service.settings import read_secret
@@ -29,5 +29,11 @@ def command(
     check_port(loaded.host, loaded.port)
     configure()
     click.echo(f"bawn bridge: http://127.0.0.1:{loaded.port}/ → {loaded.gateway_url}", err=True)
-    asyncio.run(serve(make_bridge(loaded, key=key, token=token), loaded.host, loaded.port, name="bridge"))
+    asyncio.run(_serve(loaded, key, token))
     leave()
+
+
+async def _serve(settings: BridgeSettings, key: str, token: str) -> None:
+    stopping = asyncio.Event()
+    app = make_bridge(settings, key=key, token=token, stopping=stopping)
+    await serve(app, settings.host, settings.port, name="bridge", on_stop=stopping.set)
