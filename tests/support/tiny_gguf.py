@@ -96,6 +96,52 @@ def write(
     return path
 
 
+def write_recurrent(path: Path, *, seed: int = 7) -> Path:
+    """Write a random model of architecture mamba, whose state can't be cut back to an earlier position."""
+    writer = gguf.GGUFWriter(path, "mamba")
+    n_embd, n_inner, n_state, n_rank, n_kernel = 64, 128, 16, 4, 4
+    writer.add_name("recurrent")
+    writer.add_context_length(2048)
+    writer.add_embedding_length(n_embd)
+    writer.add_feed_forward_length(0)
+    writer.add_head_count(0)
+    writer.add_block_count(2)
+    writer.add_ssm_conv_kernel(n_kernel)
+    writer.add_ssm_inner_size(n_inner)
+    writer.add_ssm_state_size(n_state)
+    writer.add_ssm_time_step_rank(n_rank)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(SIZE)
+    _add_vocabulary(writer, CHATML, fim=False)
+    random = np.random.default_rng(seed)
+    shapes = {"token_embd.weight": (SIZE, n_embd), "output.weight": (SIZE, n_embd), "output_norm.weight": (n_embd,)}
+    for layer in range(2):
+        shapes |= {
+            f"blk.{layer}.attn_norm.weight": (n_embd,),
+            f"blk.{layer}.ssm_in.weight": (2 * n_inner, n_embd),
+            f"blk.{layer}.ssm_conv1d.weight": (n_inner, n_kernel),
+            f"blk.{layer}.ssm_conv1d.bias": (n_inner,),
+            f"blk.{layer}.ssm_x.weight": (n_rank + 2 * n_state, n_inner),
+            f"blk.{layer}.ssm_dt.weight": (n_inner, n_rank),
+            f"blk.{layer}.ssm_dt.bias": (n_inner,),
+            f"blk.{layer}.ssm_a": (n_inner, n_state),
+            f"blk.{layer}.ssm_d": (n_inner,),
+            f"blk.{layer}.ssm_out.weight": (n_embd, n_inner),
+        }
+    for name, shape in shapes.items():
+        values = random.normal(0, 1.2 / np.sqrt(shape[-1]), shape)
+        if "norm" in name:
+            values = np.ones(shape)
+        elif name.endswith("ssm_a"):
+            values = -np.abs(values) - 0.1  # a state that fades
+        writer.add_tensor(name, values.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def _byte_names() -> list[str]:
     """GPT-2's printable name of each byte."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]

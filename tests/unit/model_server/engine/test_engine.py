@@ -96,6 +96,27 @@ async def test_an_edited_prompt_keeps_what_comes_before_the_edit(random_model: P
     assert same_up_to_a_near_tie(random_model, edited, cold, warm.sequence.tokens[len(edited) :])
 
 
+async def test_a_recurrent_model_keeps_what_only_grows_and_starts_over_after_an_edit(
+    tmp_path: Path,
+) -> None:
+    model = tiny_gguf.write_recurrent(tmp_path / "recurrent.gguf")
+    ascii_only = Sampling(temperature=0, logit_bias=ONLY_ASCII)
+    async with engine_on(model) as engine:
+        first = "hello" + await answer(engine, "hello", sampling=ascii_only, max_tokens=8)
+        longer = submit(engine, first + " go on", sampling=UNENDING, max_tokens=12)
+        await text_of(longer)
+        assert longer.progress.cached_tokens == len(first) - 1
+        edited = submit(engine, first + " no, stop", sampling=UNENDING, max_tokens=12)
+        await text_of(edited)
+        assert edited.progress.cached_tokens == 0
+        assert not engine.runtime.cuts_suffixes
+    for warm in (longer, edited):
+        prompt = bytes(warm.sequence.request.tokens).decode()
+        async with engine_on(model) as engine:
+            [cold] = await generated(engine, prompt, max_tokens=12)
+        assert same_up_to_a_near_tie(model, prompt, cold, warm.sequence.tokens[len(prompt) :])
+
+
 async def test_a_cancelled_generation_is_in_no_further_step(alphabet_model: Path) -> None:
     steps = Steps()
     async with engine_on(alphabet_model, steps=steps) as engine:

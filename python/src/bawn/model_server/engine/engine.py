@@ -1,6 +1,7 @@
 """The engine: one thread that owns the model and decodes every generation in one batch."""
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -124,8 +125,9 @@ class Engine:
             await asyncio.to_thread(self._thread.join)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(call, *args)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(call, *args)
 
     def _main(self) -> None:
         runtime: Runtime | None = None
