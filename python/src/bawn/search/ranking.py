@@ -17,7 +17,7 @@ from bawn.search.documents import IndexDocument, count_words
 from bawn.search.identifiers import fold, words
 from bawn.search.query import Query
 
-K1: Final = 1.4
+K1: Final = 2.5
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -29,10 +29,10 @@ class Field(msgspec.Struct, frozen=True):
 
 
 FIELD_WEIGHTS: Final = {
-    "symbols": Field(3.0, 0.4),
+    "symbols": Field(4.0, 0.6),
     "path": Field(1.6, 0.3),
-    "identifiers": Field(1.0, 0.65),
-    "text": Field(1.0, 0.65),
+    "identifiers": Field(0.8, 0.75),
+    "text": Field(1.0, 0.75),
 }
 KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
 MAX_CHUNKS_PER_FILE: Final = 3
