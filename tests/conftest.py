@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import hypothesis  # noqa: F401 - its plugin would import it at the end of the run, where Python 3.11 can fail on it
 import pytest
 
 

@@ -176,15 +176,6 @@ async def test_a_key_that_the_gateway_refuses_is_not_taken_for_the_token(
     assert "Refuses this laptop" in (await bridge.client.get("/")).text
 
 
-async def test_a_gateway_that_says_it_starts_is_waited_for(gateway: ScriptedUpstream) -> None:
-    starting = json_reply({"error": {"message": "x"}}, 503, {"x-bawn-state": "starting"})
-    gateway.script(starting, starting, Reply(steps=[chat_chunk({"content": "ok"}), b"data: [DONE]\n\n"]))
-    async with bridge_to(gateway.url, gateway_wait_s=30.0) as bridge:
-        answer = await bridge.client.post("/v1/chat/completions", json=CHAT)
-    assert "ok" in answer.text
-    assert len(gateway.posts) == 3
-
-
 async def test_errors_of_the_gateway_pass_as_they_are(bridge: Bridge, gateway: ScriptedUpstream) -> None:
     error = {"error": {"message": "m", "type": "t", "param": None, "code": "context_length_exceeded"}}
     gateway.script(json_reply(error, 400))

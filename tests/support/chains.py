@@ -66,6 +66,10 @@ class Front:
     def bawn(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return self.run(bawn(*arguments), cwd=cwd)
 
+    def log(self, service: str) -> str:
+        """What one process of the chain wrote."""
+        return (self.chain.layout.logs / f"{service.replace(' ', '-')}.log").read_text(encoding="utf-8")
+
     def written(self) -> str:
         """Everything that the processes of the chain wrote to their logs."""
         return "".join(path.read_text(encoding="utf-8") for path in sorted(self.chain.layout.logs.iterdir()))

@@ -1,6 +1,7 @@
 """The way to the one gateway: its key, and patience while it restarts."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Mapping
 from typing import Final
@@ -13,14 +14,15 @@ from bawn.contracts.openai import ModelCard, ModelList
 from bawn.contracts.record import RequestRecord
 from bawn.relay.timeouts import Timeouts
 from bawn.relay.upstream import Upstream
+from bawn.service.logs import event
 
 _FIRST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 2.0
 _MAX_BROKEN: Final = 3
 """A gateway that dies of a request must not be killed by it again and again."""
 _MAX_MODELS_BYTES: Final = 4 * 1024 * 1024
-_COMING_BACK: Final = frozenset(("draining", "starting", "loading"))
-"""Values of the `x-bawn-state` header on a 503 that another try gets past."""
+
+_log = logging.getLogger("bawn.bridge")
 
 
 class GatewayLink:
@@ -55,19 +57,14 @@ class GatewayLink:
         while True:
             record.attempts += 1
             try:
-                response = await self._upstream.send(method, path, headers=headers, body=body)
+                return await self._accepted(await self._upstream.send(method, path, headers=headers, body=body))
             except Unavailable:
-                pass
+                if record.attempts == 1:
+                    event(_log, "gateway_unreachable", level=logging.WARNING, waiting_s=self._wait_s)
             except UpstreamBroken:
                 broken += 1
                 if broken >= _MAX_BROKEN:
                     raise
-            else:
-                if not _comes_back(response):
-                    return await self._accepted(response)
-                if clock() >= deadline:
-                    return response
-                await response.aclose()
             left = deadline - clock()
             if left <= 0:
                 raise Unavailable(
@@ -120,10 +117,6 @@ class GatewayLink:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._upstream.aclose()
-
-
-def _comes_back(response: httpx.Response) -> bool:
-    return response.status_code == 503 and response.headers.get("x-bawn-state") in _COMING_BACK
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:

@@ -9,6 +9,7 @@ import click
 from bawn.gateway.check import problems
 from bawn.gateway.settings import GatewaySettings
 from bawn.service import logs
+from bawn.service.serving import leave
 from bawn.service.settings import read_settings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -30,6 +31,7 @@ def command(settings_file: Path | None, check_file: Path | None) -> None:
         from bawn.gateway.app import run  # two seconds of imports that `--check` does without
 
         asyncio.run(run(settings))
+        leave()
 
 
 def _check(file: Path) -> None:

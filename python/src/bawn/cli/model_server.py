@@ -1,7 +1,6 @@
 """`bawn model-server`."""
 
 import asyncio
-import sys
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import msgspec
 from bawn.model_server.server import check, run
 from bawn.model_server.settings import ModelServerSettings
 from bawn.service import logs
+from bawn.service.serving import leave
 from bawn.service.settings import read_settings
 
 
@@ -32,4 +32,4 @@ def command(
         click.echo("These settings can work.")
         return
     logs.configure()
-    sys.exit(asyncio.run(run(settings)))
+    leave(asyncio.run(run(settings)))

@@ -155,8 +155,8 @@ async def _watchdog(notifier: Callable[[str], None], alive: Callable[[], bool]) 
         await asyncio.sleep(period / 2)
 
 
-def leave() -> NoReturn:
-    """End this process after a clean `serve`, without Python's finalization.
+def leave(status: int = 0) -> NoReturn:
+    """End this process with `status` after `serve`, without Python's finalization.
 
     A thread of granian's runtime that asks for the interpreter while that is finalized aborts the process: status
     134 after a clean stop, about once in ten times.
@@ -164,4 +164,4 @@ def leave() -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
