@@ -24,7 +24,7 @@ up: ## keep the chain running until Ctrl-C
 	@exec $(BIN)/bawn up --ports $(PORTS) $(ARGS)
 
 test: setup ## every test that this machine can run; says which it could not
-	@$(BIN)/python -m pytest -c tests/pytest.ini $(ARGS)
+	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
 
 lint: setup ## ruff, pyright, and the hosts in uv.lock
 	$(BIN)/ruff check python tests
