@@ -19,12 +19,13 @@ from bawn.chain.measure import measure_hops
 from bawn.chain.supervisor import Chain
 from bawn.cli.ask import show
 from bawn.cli.up import chosen_model
+from bawn.model_server.settings import default_model_path
 from bawn.relay.framing import Framer
 from bawn.service.settings import read_secret
 
 # The name is not written out: the best match of a question is the file that holds the question.
 _QUESTION = f"What does the class {Framer.__name__} hold back, and why?"
-_CODE = "def fibonacci(n):\n    a, b = 0, 1\n    for _ in range(n):\n"
+_CODE = "import json\n\n\ndef read_json(path):\n    with open(path) as file:\n        return"
 _ANSWER_TOKENS = 160
 
 
@@ -82,6 +83,11 @@ async def _demo(chain: Chain, repo: Path, question: str) -> None:
         console.print(hops)
         if answer.tokens_per_s is not None:
             console.print(f"  the answer above: {answer.tokens_per_s:.0f} tokens/s, {_tokens(answer)}")
+    if chain.model == default_model_path():
+        console.print(
+            "\nThis model has 135 million parameters: it shows that the chain works, not what a good answer is."
+        )
+        console.print("BAWN_MODEL=/path/to.gguf make demo asks another.")
     step("Use it")
     console.print("  make up                  keeps the chain running on ports 8000, 8700 and 8080; then, beside it:")
     console.print("  python/.venv/bin/bawn connect opencode     and start opencode in any project")
