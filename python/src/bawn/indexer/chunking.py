@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from bawn.indexer.grammars import has_grammar
-from bawn.indexer.syntax import Definition, Syntax, parse
+from bawn.indexer.syntax import Definition, Syntax, Unparsable, parse
 from bawn.indexer.windows import guess_definitions, windows
 
 LARGEST: Final = 2_000
@@ -36,14 +36,17 @@ class Piece(msgspec.Struct, frozen=True):
     text: str
 
 
-def chunk(text: str, language: str) -> list[Piece]:
-    """Cut a file into its chunks; an empty file has one, so that it too can be found by its path."""
+def chunk(text: str, language: str, *, parsed: bool = True) -> list[Piece]:
+    """Cut a file into its chunks; an empty file has one, so that it too can be found by its path.
+
+    Without `parsed` it is cut into windows, also where its language has a grammar.
+    """
     lines = text.split("\n")
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     offsets = [0, *accumulate(len(line) + 1 for line in lines)]
-    if has_grammar(language):
-        syntax = parse(text.encode(errors="replace"), language, offsets, LARGEST)
+    syntax = _syntax(text, language, offsets) if parsed else None
+    if syntax is not None:
         definitions, bounds = syntax.definitions, _merge(syntax, offsets)
     else:
         guessed = [] if language in _PROSE else guess_definitions(lines)
@@ -51,6 +54,15 @@ def chunk(text: str, language: str) -> list[Piece]:
         bounds = [0, len(lines)]
     cuts = [rows for start, end in pairwise(bounds) for rows in _bounded(lines, start, end, offsets)]
     return _pieces(lines, cuts, definitions)
+
+
+def _syntax(text: str, language: str, offsets: Sequence[int]) -> Syntax | None:
+    if not has_grammar(language):
+        return None
+    try:
+        return parse(text.encode(errors="replace"), language, offsets, LARGEST)
+    except Unparsable:
+        return None
 
 
 def _merge(syntax: Syntax, offsets: Sequence[int]) -> list[int]:

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from bawn.indexer.chunking import chunk
 from bawn.indexer.contents import SkipReason, decode, kind_of, skip_by_content
+from bawn.indexer.cutting import Cutter
 from bawn.indexer.fingerprints import Fingerprints
 from bawn.indexer.languages import language_of
 from bawn.indexer.registry import Repository
@@ -50,7 +50,11 @@ Report = Callable[[Progress], None]
 
 
 def index_repository(
-    repository: Repository, publisher: IndexPublisher, index_dir: Path, report: Report = lambda _: None
+    repository: Repository,
+    publisher: IndexPublisher,
+    cutter: Cutter,
+    index_dir: Path,
+    report: Report = lambda _: None,
 ) -> Progress:
     """Bring the index up to date with one repository; `report` is called after every file.
 
@@ -74,7 +78,7 @@ def index_repository(
                 gone.pop(file.path)
                 progress.unchanged += 1
                 source.learn(file, None)
-            elif _publish(repository, source, file, old, publisher, progress):
+            elif _publish(repository, source, file, old, publisher, cutter, progress):
                 gone.pop(file.path, None)
             progress.seconds = time.monotonic() - started
             report(progress)
@@ -98,13 +102,14 @@ def _publish(
     file: SourceFile,
     old: str | None,
     publisher: IndexPublisher,
+    cutter: Cutter,
     progress: Progress,
 ) -> bool:
     """Publish one file; False where it is left out."""
     reason: SkipReason | None
     try:
         content = source.read(file)
-        documents, reason = _documents(repository.name, source, file, content)
+        documents, reason = _documents(repository.name, source, file, content, cutter)
     except FileNotFoundError:
         reason = "vanished"
     except OSError:
@@ -124,7 +129,7 @@ def _publish(
 
 
 def _documents(
-    repo: str, source: Source, file: SourceFile, content: bytes
+    repo: str, source: Source, file: SourceFile, content: bytes, cutter: Cutter
 ) -> tuple[list[IndexDocument], SkipReason | None]:
     language = language_of(file.path, content[:200].partition(b"\n")[0].decode(errors="replace"))
     reason = skip_by_content(content, language)
@@ -148,7 +153,7 @@ def _documents(
             text=piece.text,
             words=field_words(file.path, piece.context, piece.symbols, piece.text),
         )
-        for piece in chunk(text, language)
+        for piece in cutter.cut(text, language)
     ], None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bawn.contracts.errors import SettingsError
+from bawn.indexer.cutting import Cutter
 from bawn.indexer.indexing import Progress, Report, drop_repository, index_repository
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry, Repository
@@ -76,14 +77,14 @@ def _run(
     begin: Callable[[Repository], Report],
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    with EmbeddedPublisher(place) as publisher:
+    with EmbeddedPublisher(place) as publisher, Cutter() as cutter:
         registered = {repository.name for repository in repositories}
         for name in publisher.repos():
             if name not in registered:
                 drop_repository(name, publisher)
         for repository in chosen:
             try:
-                progress = index_repository(repository, publisher, index_dir, begin(repository))
+                progress = index_repository(repository, publisher, cutter, index_dir, begin(repository))
             except SettingsError as error:
                 outcomes.append(Outcome(repository.name, None, str(error)))
             else:

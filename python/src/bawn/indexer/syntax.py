@@ -1,5 +1,7 @@
 """What tree-sitter says of a file: its definitions, and the syntax nodes that chunks are made of."""
 
+import resource
+import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -11,6 +13,17 @@ from bawn.indexer.grammars import grammar
 _LEADING: Final = frozenset({"decorator", "attribute_item", "inner_attribute_item", "annotation", "marker_annotation"})
 _HEADINGS: Final = frozenset({"atx_heading", "setext_heading"})
 _MAX_NAME: Final = 200
+_PAGE: Final = resource.getpagesize()
+_READ: Final = 1 << 16
+_WIDEST: Final = 20_000
+"""Children of one node. tree-sitter's queries take time quadratic in it: a table of a megabyte would take minutes."""
+_PARSE_S: Final = 3.0
+_PARSE_BYTES: Final = 200_000_000
+"""Bounds of one parse. Source takes milliseconds and a few megabytes; what is ambiguous at every character does not."""
+
+
+class Unparsable(Exception):
+    """The file is not what a parser can make sense of within its bounds."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -53,10 +66,50 @@ def parse(source: bytes, language: str, offsets: Sequence[int], largest: int) ->
     """Parse UTF-8 `source`; nodes of more than `largest` characters are taken apart.
 
     `offsets[row]` is the number of characters before a row; it has one entry more than there are rows.
+
+    Raises:
+        Unparsable: it takes more time or memory than any source does.
     """
     loaded, query = grammar(language)
-    root = tree_sitter.Parser(loaded).parse(source).root_node
-    return Syntax(list(_definitions(root, query)), list(_units(root, offsets, largest)))
+    root = _tree(source, loaded).root_node
+    if _is_too_wide(root):
+        raise Unparsable
+    return Syntax(list(_definitions(source, root, query)), list(_units(root, offsets, largest)))
+
+
+def _tree(source: bytes, language: tree_sitter.Language) -> tree_sitter.Tree:
+    deadline = time.monotonic() + _PARSE_S
+    allowed = _resident() + _PARSE_BYTES
+
+    def read(offset: int, _: tree_sitter.Point) -> bytes:
+        return source[offset : offset + _READ]
+
+    def stop(_offset: int, _has_error: bool) -> bool:
+        return time.monotonic() > deadline or _resident() > allowed
+
+    try:
+        return tree_sitter.Parser(language).parse(read, progress_callback=stop)
+    except ValueError as error:
+        raise Unparsable from error
+
+
+def _resident() -> int:
+    """Bytes of this process in memory; 0 where the system has no /proc."""
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 called many times a parse
+            return int(file.read(128).split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def _is_too_wide(root: tree_sitter.Node) -> bool:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.child_count > _WIDEST:
+            return True
+        stack.extend(child for child in node.children if child.end_byte - child.start_byte > _WIDEST)
+    return False
 
 
 def _last_row(node: tree_sitter.Node) -> int:
@@ -65,19 +118,23 @@ def _last_row(node: tree_sitter.Node) -> int:
     return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row
 
 
-def _definitions(root: tree_sitter.Node, query: tree_sitter.Query) -> Iterator[Definition]:
+def _definitions(source: bytes, root: tree_sitter.Node, query: tree_sitter.Query) -> Iterator[Definition]:
     found: dict[tuple[int, int], Definition] = {}
+
+    def text_of(node: tree_sitter.Node) -> str:
+        return source[node.start_byte : node.end_byte].decode(errors="replace").strip()
+
     for _, captures in tree_sitter.QueryCursor(query).matches(root):
         whole = captures["def"][0]
         defines = "name" in captures
         for node in captures["name" if defines else "scope"]:
-            text = (node.text or b"").decode(errors="replace").strip()
+            text = text_of(node)
             # `Server::run` of C++ is `run`, and its owner is `Server`.
             owner, _, name = text.rpartition("::") if defines else ("", "", text)
             if not name or len(name) > _MAX_NAME:
                 continue
             if owners := captures.get("owner"):
-                owner = (owners[0].text or b"").decode(errors="replace")
+                owner = text_of(owners[0])
             row = node.start_point.row
             definition = Definition(
                 name.strip("\"'#"), row, whole.start_point.row, _last_row(whole) + 1, owner, defines
