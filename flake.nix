@@ -1,0 +1,145 @@
+{
+  description = "bawn: a private AI coding assistant on machines that your team controls";
+
+  inputs = {
+    # Hosts, kernel, driver and CUDA: the release branch, so that they move together.
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+    # uv.lock is the one truth about Python packages; these three turn it into derivations.
+    pyproject-nix = {
+      url = "github:pyproject-nix/pyproject.nix";
+      inputs.nixpkgs.follows = "nixpkgs";
+    };
+    uv2nix = {
+      url = "github:pyproject-nix/uv2nix";
+      inputs.nixpkgs.follows = "nixpkgs";
+      inputs.pyproject-nix.follows = "pyproject-nix";
+    };
+    pyproject-build-systems = {
+      url = "github:pyproject-nix/build-system-pkgs";
+      inputs.nixpkgs.follows = "nixpkgs";
+      inputs.pyproject-nix.follows = "pyproject-nix";
+      inputs.uv2nix.follows = "uv2nix";
+    };
+
+    # nixpkgs has 0.28, which knows neither grants nor policy tests. Its flake would bring two inputs of its own for
+    # what is one Go package, so only its source is taken.
+    headscale = {
+      url = "github:juanfont/headscale/v0.29.2";
+      flake = false;
+    };
+
+    # Development only: no package, module or host refers to it, so that it is never fetched for those who use them.
+    treefmt-nix = {
+      url = "github:numtide/treefmt-nix";
+      flake = false;
+    };
+  };
+
+  outputs =
+    inputs@{ self, nixpkgs, ... }:
+    let
+      inherit (nixpkgs) lib;
+      linux = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      systems = linux ++ [
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+
+      pkgsFor = lib.genAttrs systems (
+        system:
+        import nixpkgs {
+          inherit system;
+          overlays = [ self.overlays.default ];
+          # CUDA is the only thing here that is not free, and the only one that is let in.
+          config.allowUnfreePredicate = nixpkgs.legacyPackages.${system}._cuda.lib.allowUnfreeCudaPredicate;
+        }
+      );
+      eachSystem = f: lib.genAttrs systems (system: f pkgsFor.${system});
+      eachLinux = f: lib.genAttrs linux (system: f pkgsFor.${system});
+
+      # One file a module; the name of the file is the name of the module.
+      modules = lib.mapAttrs' (
+        file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (./nixos-modules + "/${file}")
+      ) (lib.filterAttrs (file: kind: kind == "regular" && lib.hasSuffix ".nix" file) (builtins.readDir ./nixos-modules));
+
+      host =
+        folder:
+        lib.nixosSystem {
+          modules = [
+            self.nixosModules.default
+            { nixpkgs.overlays = [ self.overlays.default ]; }
+            folder
+          ];
+        };
+
+      treefmt =
+        pkgs:
+        (import inputs.treefmt-nix).evalModule pkgs {
+          projectRootFile = "flake.nix";
+          programs.nixfmt.enable = true;
+          programs.deadnix.enable = true;
+          programs.ruff-format.enable = true;
+          programs.shellcheck.enable = true;
+        };
+    in
+    {
+      overlays.default = final: prev: {
+        bawn = final.callPackage ./python/package.nix {
+          inherit (inputs) uv2nix pyproject-nix pyproject-build-systems;
+        };
+        headscale_0_29 =
+          (prev.headscale.override { buildGoModule = final.buildGo126Module; }).overrideAttrs
+            {
+              version = "0.29.2";
+              src = inputs.headscale;
+              vendorHash = (lib.importJSON "${inputs.headscale}/flakehashes.json").vendor.sri;
+              # nixpkgs' patch writes the tag of its own source into the version.
+              postPatch = ''
+                substituteInPlace hscontrol/types/version.go \
+                  --replace-fail 'Version:   "dev"' 'Version: "0.29.2"'
+              '';
+            };
+      };
+
+      packages = lib.recursiveUpdate (eachSystem (pkgs: {
+        inherit (pkgs.bawn) bridge;
+        default = pkgs.bawn.bridge;
+      })) (eachLinux (pkgs: removeAttrs pkgs.bawn [ "override" "overrideDerivation" ]));
+
+      apps = eachLinux (pkgs: {
+        demo = {
+          type = "app";
+          program = "${pkgs.bawn.demo}/bin/bawn-demo";
+          meta.description = "Run the whole chain on this machine once";
+        };
+      });
+
+      nixosModules = modules;
+
+      nixosConfigurations = lib.genAttrs [ "headscale" "gateway" "gpu" "laptop" ] (name: host ./hosts/${name});
+
+      formatter = eachSystem (pkgs: (treefmt pkgs).config.build.wrapper);
+
+      checks = eachLinux (pkgs: {
+        formatting = (treefmt pkgs).config.build.check self;
+      });
+
+      devShells = eachSystem (pkgs: {
+        default = pkgs.mkShell {
+          packages = [
+            pkgs.uv
+            pkgs.python313
+            pkgs.nixfmt
+            pkgs.deadnix
+            pkgs.shellcheck
+          ];
+          # uv is to use this interpreter, not to download one.
+          env.UV_PYTHON_DOWNLOADS = "never";
+        };
+      });
+    };
+}
