@@ -108,7 +108,18 @@
       packages = lib.recursiveUpdate (eachSystem (pkgs: {
         inherit (pkgs.bawn) bridge;
         default = pkgs.bawn.bridge;
-      })) (eachLinux (pkgs: removeAttrs pkgs.bawn [ "override" "overrideDerivation" ]));
+      })) (
+        eachLinux (
+          pkgs:
+          removeAttrs pkgs.bawn [
+            "override"
+            "overrideDerivation"
+          ]
+          // {
+            headscale = pkgs.headscale_0_29;
+          }
+        )
+      );
 
       apps = eachLinux (pkgs: {
         demo = {

@@ -1,0 +1,66 @@
+"""The flake's packages and hosts evaluate, and a host opens the ports that the design gives it and no other."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.nix import ROOT, evaluate, nix_program
+
+pytestmark = pytest.mark.timeout(600)
+
+NIX_FILES = sorted(
+    path
+    for folder in ("nixos-modules", "hosts", "tests", "python")
+    for path in (ROOT / folder).rglob("*.nix")
+    if ".venv" not in path.parts
+)
+
+
+@pytest.mark.parametrize("path", [ROOT / "flake.nix", *NIX_FILES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_nix_file_parses(path: Path) -> None:
+    done = subprocess.run(
+        [nix_program("nix-instantiate"), "--parse", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lock_names_only_public_repositories() -> None:
+    lock = json.loads((ROOT / "flake.lock").read_text(encoding="utf-8"))
+    locked = [node["locked"] for name, node in lock["nodes"].items() if name != "root"]
+    assert {entry["type"] for entry in locked} == {"github"}
+    assert all(entry["narHash"].startswith("sha256-") and len(entry["rev"]) == 40 for entry in locked)
+
+
+def test_every_package_evaluates() -> None:
+    found = evaluate("lib.mapAttrs (_: lib.mapAttrs (_: p: p.drvPath)) flake.packages")
+    assert set(found["x86_64-linux"]) >= {"bridge", "gateway", "indexer", "model-server", "model-server-cuda"}
+    assert set(found["aarch64-linux"]) >= {"bridge", "gateway", "indexer", "model-server"}
+    assert set(found["aarch64-darwin"]) == {"bridge", "default"}
+    assert all(path.endswith(".drv") for packages in found.values() for path in packages.values())
+
+
+def test_llama_cpp_is_compiled_with_the_pinned_cuda_for_the_pinned_cards() -> None:
+    pins = json.loads((ROOT / "python" / "llama-cpp.json").read_text(encoding="utf-8"))
+    package = "flake.packages.x86_64-linux.model-server-cuda.pythonSet.llama-cpp-python"
+    build = evaluate(f"{package}.preBuild")
+    assert f"-DCMAKE_CUDA_ARCHITECTURES={';'.join(pins['architectures'])}" in build
+    assert all(f"-D{key}={value}" in build for key, value in (pins["cmake"] | pins["cmake_cuda"]).items())
+    inputs = evaluate(f"map (p: p.name) {package}.nativeBuildInputs")
+    assert any(name.startswith(f"cuda{pins['cuda']}-cuda_nvcc-") for name in inputs)
+
+
+def test_the_cpu_build_has_nothing_of_cuda() -> None:
+    package = "flake.packages.x86_64-linux.model-server.pythonSet.llama-cpp-python"
+    inputs = evaluate(f"map (p: p.name) ({package}.nativeBuildInputs ++ {package}.buildInputs)")
+    assert not [name for name in inputs if "cuda" in name or "cublas" in name]
+
+
+def test_headscale_is_of_the_release_that_knows_policy_tests() -> None:
+    assert evaluate("flake.inputs.nixpkgs.lib.getVersion flake.packages.x86_64-linux.headscale") == "0.29.2"
+
+
+def test_every_host_evaluates() -> None:
+    found = evaluate("lib.mapAttrs (_: h: h.config.system.build.toplevel.drvPath) flake.nixosConfigurations")
+    assert set(found) == {"headscale", "gateway", "gpu", "laptop"}

@@ -1,0 +1,55 @@
+"""Evaluating the flake with a real Nix against a real nixpkgs."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NIX_TESTS = ROOT / "tests" / "nix"
+STORE = ROOT / ".bawn" / "nix-store"
+
+_CONFIG = """
+experimental-features = nix-command flakes
+sandbox = false
+build-users-group =
+substitute = false
+flake-registry =
+build-hook =
+builders =
+allow-import-from-derivation = false
+"""
+
+
+def nix_program(name: str = "nix") -> str:
+    """A program of Nix, or a skip with the reason."""
+    program = shutil.which(name)
+    if program is None:
+        pytest.skip(f"{name} is not on PATH: install Nix to evaluate the flake")
+    return program
+
+
+def run(*arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run `nix …` with a store of the tests' own."""
+    if "NIXPKGS_TREE" not in os.environ or "BAWN_FLAKE_INPUTS" not in os.environ:
+        pytest.skip("NIXPKGS_TREE and BAWN_FLAKE_INPUTS name no nixpkgs and flake inputs to evaluate against")
+    return subprocess.run(
+        [nix_program(), *arguments, "--store", str(STORE), "--impure"],
+        env={**os.environ, "NIX_CONFIG": _CONFIG},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def evaluate(expression: str) -> Any:
+    """The value of an expression in which `flake` is ours and `lib` is nixpkgs'."""
+    whole = f"let flake = import {NIX_TESTS}/evaluate.nix; inherit (flake.inputs.nixpkgs) lib; in {expression}"
+    done = run("eval", "--json", "--expr", whole)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
