@@ -1,18 +1,17 @@
 """Continue's CLI, and its autocomplete adapter, through bridge and gateway."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bawn.model_server.settings import default_model_path
 from support import tiny_gguf
+from support.agents import searches, tools
 from support.chains import Front, real_chain, scripted_chain
 from support.clients import continue_cli, node_modules
-from support.scripted_upstream import Received, Reply, chat_steps, completion_steps, tool_call_steps
+from support.scripted_upstream import Reply, chat_steps, completion_steps
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -33,17 +32,6 @@ async def run(front: Front, program: list[str], question: str) -> str:
     return done.stdout + done.stderr
 
 
-def tools(request: Received) -> list[str]:
-    return [tool["function"]["name"] for tool in request.json.get("tools", [])]
-
-
-def results(request: Received) -> Iterator[str]:
-    """Tool results that a chat request carries."""
-    for message in request.json["messages"]:
-        if message["role"] == "tool":
-            yield json.dumps(message["content"])
-
-
 async def test_a_streamed_answer_reaches_the_terminal(tmp_path: Path, program: list[str]) -> None:
     async with scripted_chain(tmp_path) as (front, upstream):
         upstream.script(Reply(steps=chat_steps(["The walls ", "are made ", "of limestone."])))
@@ -58,16 +46,7 @@ async def test_a_whole_agent_turn_calls_search_code_and_gets_chunks_of_this_repo
     async with scripted_chain(tmp_path, indexed=True) as (front, upstream):
         seen: list[str] = []
 
-        def agent(request: Received) -> Reply:
-            seen.extend(results(request))
-            if seen:
-                return Reply(steps=chat_steps(["Found it."]))
-            search = next((name for name in tools(request) if name.endswith("search_code")), None)
-            if search is None:
-                return Reply(steps=chat_steps(["A title"]))
-            return Reply(steps=tool_call_steps(search, {"query": "class RelayResponse"}))
-
-        upstream.script(agent)
+        upstream.script(searches("class RelayResponse", seen))
         assert "Found it." in await run(front, program, "Where is the relay?")
         assert any("python/src/bawn/relay/response.py" in result for result in seen)
         assert any(name.endswith("read_file") for post in upstream.posts for name in tools(post))

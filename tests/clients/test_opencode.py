@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bawn.model_server.settings import default_model_path
+from support.agents import results, searches, tools
 from support.chains import Front, real_chain, scripted_chain
 from support.clients import opencode
 from support.scripted_upstream import Received, Reply, chat_steps, tool_call_steps
@@ -30,18 +30,6 @@ async def run(front: Front, program: list[str], *arguments: str) -> str:
     done = await asyncio.to_thread(front.run, [*program, *arguments], 180, project)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-def tools(request: Received) -> list[str]:
-    return [tool["function"]["name"] for tool in request.json.get("tools", [])]
-
-
-def results(request: Received) -> Iterator[str]:
-    """Tool results that a chat request carries."""
-    for message in request.json["messages"]:
-        if message["role"] == "tool":
-            content = message["content"]
-            yield content if isinstance(content, str) else json.dumps(content)
 
 
 async def test_a_streamed_answer_reaches_the_terminal(tmp_path: Path, program: list[str]) -> None:
@@ -82,16 +70,7 @@ async def test_it_calls_search_code_and_gets_chunks_of_this_repository(tmp_path:
     async with scripted_chain(tmp_path, indexed=True) as (front, upstream):
         seen: list[str] = []
 
-        def agent(request: Received) -> Reply:
-            seen.extend(results(request))
-            if seen:
-                return Reply(steps=chat_steps(["Found it."]))
-            search = next((name for name in tools(request) if name.endswith("search_code")), None)
-            if search is None:
-                return Reply(steps=chat_steps(["A title"]))
-            return Reply(steps=tool_call_steps(search, {"query": "class RelayResponse"}))
-
-        upstream.script(agent)
+        upstream.script(searches("class RelayResponse", seen))
         assert "Found it." in await run(front, program, "run", "Where is the relay?")
         assert any("python/src/bawn/relay/response.py" in result for result in seen)
         assert any(name.endswith("read_file") for post in upstream.posts for name in tools(post))

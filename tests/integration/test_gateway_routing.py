@@ -188,3 +188,19 @@ async def _until_part(gateway: RunningGateway, name: str, *, ok: bool) -> None:
         return {part["name"]: part["ok"] for part in parts}[name] == ok
 
     await until_async(as_wanted)
+
+
+async def test_an_upstream_that_refuses_the_gateways_own_token_is_passed_over():
+    async with scripted_upstream() as one, scripted_upstream() as other:
+        one.script(json_reply({"error": {"message": "wrong token"}}, 401))
+        async with running_gateway(**_two(one.url, other.url)) as gateway:
+            assert (await _ask(gateway)).status_code == 200
+            assert (len(one.posts), len(other.posts)) == (1, 1)
+
+
+async def test_a_client_is_never_told_that_its_key_is_wrong_when_it_is_the_gateways():
+    async with scripted_upstream() as up, running_gateway(up.url) as gateway:
+        up.script(json_reply({"error": {"message": "wrong token"}}, 401))
+        answer = await _ask(gateway, stream=True)
+        assert answer.status_code == 502
+        assert "token_file" in answer.json()["error"]["message"]

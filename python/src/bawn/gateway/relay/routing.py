@@ -5,7 +5,7 @@ from typing import Final
 
 import httpx
 
-from bawn.contracts.errors import ModelNotFound, Overloaded, Unavailable, UpstreamBroken
+from bawn.contracts.errors import Forbidden, ModelNotFound, Overloaded, Unauthorized, Unavailable, UpstreamBroken
 from bawn.contracts.record import RequestRecord
 from bawn.gateway.relay.backend import Backend
 from bawn.gateway.relay.catalogue import Catalogue
@@ -13,6 +13,7 @@ from bawn.gateway.relay.health import HealthChecks
 
 _RETRY_AFTER_S: Final = 5.0
 _REFUSALS: Final = (Overloaded.status, Unavailable.status)
+_TOKEN_REFUSED: Final = (Unauthorized.status, Forbidden.status)
 
 
 class Router:
@@ -62,15 +63,23 @@ class Attempt:
 
         Raises:
             Unavailable: no backend gave any answer.
+            UpstreamBroken: none took the request, and one refused the gateway's token.
             UpstreamTimeout: a backend took the request, and `first_byte_s` has passed.
         """
         refusal: tuple[Backend, httpx.Response] | None = None
+        token_refused: Backend | None = None
         try:
             for backend in self._in_turn():
                 try:
                     response = await backend.upstream.send("POST", path, headers=headers, body=body)
                 except (Unavailable, UpstreamBroken) as error:
                     backend.failed(error.code)
+                    continue
+                if response.status_code in _TOKEN_REFUSED:
+                    # Passed on, it would tell the client that its own key is wrong.
+                    await response.aclose()
+                    backend.failed(Unauthorized.code)
+                    token_refused = backend
                     continue
                 if response.status_code not in _REFUSALS:
                     backend.succeeded()
@@ -80,6 +89,11 @@ class Attempt:
                 if refusal is not None:
                     await refusal[1].aclose()
                 refusal = (backend, response)
+            if refusal is None and token_refused is not None:
+                raise UpstreamBroken(
+                    f"The upstream {token_refused.name} refused the gateway's token: its token_file must hold what the "
+                    "upstream expects."
+                )
             if refusal is None:
                 raise Unavailable("No upstream that serves this model can be reached.", retry_after=_RETRY_AFTER_S)
             (backend, answer), refusal = refusal, None
