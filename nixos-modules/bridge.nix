@@ -1,0 +1,71 @@
+# The bridge on a NixOS laptop: a unit of each user who has a key.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.bawn.bridge;
+  unit = import ./bridge-unit.nix;
+
+  settings = import ./settings.nix { inherit lib pkgs; } {
+    name = "bridge";
+    rendered = if config.bawn.role == "laptop" then config.bawn.rendered else null;
+    inherit (cfg) settings;
+  };
+in
+{
+  imports = [
+    ./fleet.nix
+    ./packages.nix
+    ./tailnet.nix
+  ];
+
+  options.bawn.bridge = {
+    enable = mkOption {
+      type = types.bool;
+      default = config.bawn.role == "laptop";
+      defaultText = lib.literalExpression ''config.bawn.role == "laptop"'';
+      example = true;
+      description = "Run the bridge in the session of every user who has a key file, and put {command}`bawn` on the path.";
+    };
+    keyFile = mkOption {
+      type = types.strMatching "(%h)?/.+";
+      default = "%h/.config/bawn/gateway.key";
+      example = "/run/secrets/bawn-key";
+      description = "File with the gateway's API key; `%h` is the user's home. Who has none runs no bridge.";
+    };
+    settings = mkOption {
+      type = (pkgs.formats.json { }).type;
+      default = { };
+      example.gateway_url = "http://gateway.tailnet.example.org:8700";
+      description = "What goes on top of the settings that the fleet renders; see `bawn/bridge/settings.py` for the keys.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = config.bawn.role == "laptop" || cfg.settings ? gateway_url;
+        message = "bawn.bridge.settings.gateway_url: is not set, and this host is no laptop of the fleet that would tell it.";
+      }
+    ];
+
+    systemd.user.services.bawn-bridge = {
+      description = "bawn bridge";
+      documentation = [ "https://github.com/bawn/bawn" ];
+      wantedBy = [ "default.target" ];
+      unitConfig = {
+        ConditionPathExists = cfg.keyFile;
+        StartLimitIntervalSec = 0;
+      };
+      serviceConfig = unit // {
+        ExecStart = "${lib.getExe' config.bawn.package.bridge "bawn"} bridge --settings ${settings} --key-file ${cfg.keyFile}";
+      };
+    };
+
+    environment.systemPackages = [ config.bawn.package.bridge ];
+  };
+}

@@ -1,0 +1,22 @@
+# Every module of bawn. Importing all of them switches nothing on: what a host runs follows from its role in the fleet.
+{
+  imports = [
+    ./bridge.nix
+    ./fleet.nix
+    ./gateway.nix
+    ./headscale.nix
+    ./health-gate.nix
+    ./indexer.nix
+    ./memory.nix
+    ./model-server.nix
+    ./monitoring.nix
+    ./nvidia.nix
+    ./packages.nix
+    ./preflight.nix
+    ./search.nix
+    ./ssh.nix
+    ./tailnet.nix
+    ./web-search.nix
+    ./weights.nix
+  ];
+}

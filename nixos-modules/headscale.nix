@@ -1,0 +1,193 @@
+# Headscale: the tailnet's own coordination server, with STUN and an embedded relay, so that no third party is needed.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.bawn.headscale;
+  inherit (config.bawn) fleet;
+  hardening = import ./hardening.nix;
+  secretFile = import ./secret-file.nix { inherit lib; };
+
+  credentials = "/run/credentials/headscale.service";
+  # ":443" is the default port and not part of the name.
+  hostname = builtins.head (lib.splitString ":" (lib.removePrefix "https://" fleet.tailnet.server_url));
+
+  # An empty list and not an empty policy: a policy without the key allows everything.
+  denyAll = pkgs.writeText "policy.json" (builtins.toJSON { acls = [ ]; });
+in
+{
+  imports = [
+    ./fleet.nix
+    ./health-gate.nix
+    ./memory.nix
+  ];
+
+  options.bawn.headscale = {
+    enable = mkOption {
+      type = types.bool;
+      default = config.bawn.role == "headscale";
+      defaultText = lib.literalExpression ''config.bawn.role == "headscale"'';
+      example = true;
+      description = "Run Headscale on port 443 (TCP) and its STUN server on port 3478 (UDP).";
+    };
+    package = mkOption {
+      type = types.package;
+      default = pkgs.headscale_0_29;
+      defaultText = lib.literalExpression "pkgs.headscale_0_29";
+      example = lib.literalExpression "pkgs.headscale";
+      description = "Headscale of 0.29 or later; the flake's overlay brings it.";
+    };
+    publicAddresses = {
+      ipv4 = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "192.0.2.10";
+        description = "Public IPv4 address of this host, at which nodes find the embedded relay. Without it they look it up by name.";
+      };
+      ipv6 = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "2001:db8::10";
+        description = "Public IPv6 address of this host, likewise.";
+      };
+    };
+    acmeEmail = mkOption {
+      type = types.str;
+      default = "";
+      example = "ops@example.org";
+      description = "Where Let's Encrypt writes before a certificate expires; may be empty. The challenge is answered on port 443 itself.";
+    };
+    certificateFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "/var/lib/certificates/headscale.pem";
+      description = "Certificate chain to use in place of one from Let's Encrypt.";
+    };
+    certificateKeyFile = mkOption {
+      type = types.nullOr secretFile;
+      default = null;
+      example = "/run/secrets/headscale-key";
+      description = "Private key of {option}`certificateFile`.";
+    };
+    policyFile = mkOption {
+      type = types.path;
+      default = denyAll;
+      defaultText = lib.literalMD "a policy under which no node reaches another";
+      example = lib.literalExpression "./policy.json";
+      description = "Who reaches whom. A changed policy is reloaded; nodes stay connected.";
+    };
+    settings = mkOption {
+      type = (pkgs.formats.yaml { }).type;
+      default = { };
+      example.node.expiry = "90d";
+      description = "Headscale settings on top of ours.";
+    };
+    memoryMiB = mkOption {
+      type = types.ints.positive;
+      default = 384;
+      example = 768;
+      description = "Memory cap of Headscale, in MiB.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = lib.versionAtLeast cfg.package.version "0.29";
+        message = "bawn.headscale.package: is Headscale ${cfg.package.version}; 0.29 is the first that knows grants and policy tests.";
+      }
+      {
+        assertion = (cfg.certificateFile == null) == (cfg.certificateKeyFile == null);
+        message = "bawn.headscale.certificateFile and bawn.headscale.certificateKeyFile go together: set both, or none for a certificate from Let's Encrypt.";
+      }
+      {
+        assertion = !fleet.tailnet.managed;
+        message = "bawn.headscale.enable: bawn.fleet.tailnet.managed says that Tailscale runs the tailnet. Take out one of the two.";
+      }
+    ];
+
+    services.headscale = {
+      enable = true;
+      inherit (cfg) package;
+      address = "[::]";
+      port = 443;
+      settings = lib.mkMerge [
+        {
+          inherit (fleet.tailnet) server_url;
+          # Its own figures and gRPC stay on this host.
+          metrics_listen_addr = "127.0.0.1:9090";
+          grpc_listen_addr = "127.0.0.1:50443";
+          dns = {
+            magic_dns = true;
+            inherit (fleet.tailnet) base_domain;
+            override_local_dns = false;
+          };
+          derp = {
+            # No relays of third parties.
+            urls = [ ];
+            auto_update_enabled = false;
+            server = {
+              enabled = true;
+              region_id = 999;
+              region_code = fleet.name;
+              region_name = fleet.name;
+              # Only nodes of this tailnet are relayed.
+              verify_clients = true;
+              stun_listen_addr = "[::]:3478";
+              automatically_add_embedded_derp_region = true;
+            }
+            // lib.filterAttrs (_: address: address != null) cfg.publicAddresses;
+          };
+          policy = {
+            mode = "file";
+            # A path that stays: with another one the service would be restarted in place of reloaded.
+            path = "/etc/headscale/policy.json";
+          };
+          logtail.enabled = false;
+        }
+        (lib.mkIf (cfg.certificateFile == null) {
+          tls_letsencrypt_hostname = hostname;
+          tls_letsencrypt_challenge_type = "TLS-ALPN-01";
+          acme_email = cfg.acmeEmail;
+        })
+        (lib.mkIf (cfg.certificateFile != null) {
+          tls_cert_path = "${credentials}/certificate";
+          tls_key_path = "${credentials}/certificate-key";
+        })
+        cfg.settings
+      ];
+    };
+
+    environment.etc."headscale/policy.json".source = cfg.policyFile;
+
+    systemd.services.headscale = {
+      reloadTriggers = [ cfg.policyFile ];
+      reload = "${lib.getExe' pkgs.coreutils "kill"} -HUP $MAINPID";
+      serviceConfig = {
+        LoadCredential = lib.optionals (cfg.certificateFile != null) [
+          "certificate:${cfg.certificateFile}"
+          "certificate-key:${toString cfg.certificateKeyFile}"
+        ];
+        MemoryMax = "${toString cfg.memoryMiB}M";
+        LimitCORE = 0;
+        inherit (hardening.sandbox) MemoryDenyWriteExecute SystemCallErrorNumber;
+      };
+    };
+
+    networking.firewall = {
+      enable = true;
+      allowedTCPPorts = [ 443 ];
+      allowedUDPPorts = [ 3478 ];
+    };
+
+    bawn.healthGate.checks.headscale = lib.mkDefault {
+      url = "https://${hostname}/health";
+      # Asked on this host, under its public name: what the world's DNS says is not this generation's doing.
+      resolve = "${hostname}:443:127.0.0.1";
+    };
+  };
+}

@@ -1,0 +1,80 @@
+# Memory caps that add up: a host is refused when what its units may take together is more than it has.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  cfg = config.bawn.memory;
+
+  unit = {
+    K = 1024;
+    M = 1024 * 1024;
+    G = 1024 * 1024 * 1024;
+    T = 1024 * 1024 * 1024 * 1024;
+  };
+
+  # systemd's sizes: bytes, or a number with K, M, G, T (base 1024). Percentages and `infinity` are no cap to count.
+  toMiB =
+    size:
+    let
+      parts = builtins.match "([0-9]+)([KMGT]?)" (toString size);
+      bytes = lib.toInt (builtins.head parts) * (unit.${builtins.elemAt parts 1} or 1);
+    in
+    if parts == null then null else (bytes + unit.M - 1) / unit.M;
+
+  caps = lib.filterAttrs (_: mib: mib != null) (
+    lib.mapAttrs' (
+      name: service: lib.nameValuePair "${name}.service" (toMiB (service.serviceConfig.MemoryMax or "none"))
+    ) (lib.filterAttrs (_: service: service.enable) config.systemd.services)
+  );
+
+  total = lib.foldl' builtins.add 0 (lib.attrValues caps);
+  listed = lib.concatStringsSep ", " (lib.mapAttrsToList (name: mib: "${name} ${toString mib}") caps);
+in
+{
+  imports = [ ./fleet.nix ];
+
+  options.bawn.memory = {
+    sizeMiB = lib.mkOption {
+      type = lib.types.nullOr lib.types.ints.positive;
+      default = if config.bawn.self == null then null else config.bawn.self.memory_mib;
+      defaultText = lib.literalExpression "config.bawn.fleet.nodes.\${config.bawn.node}.memory_mib";
+      example = 2048;
+      description = ''
+        Memory of this host in MiB. Where it is known, a configuration whose units may take more than it together is
+        refused.
+      '';
+    };
+    systemMiB = lib.mkOption {
+      type = lib.types.ints.positive;
+      default = 384;
+      example = 512;
+      description = "MiB that are kept for the kernel, systemd, the journal, sshd and other units without a cap.";
+    };
+    caps = lib.mkOption {
+      type = lib.types.attrsOf lib.types.ints.positive;
+      default = caps;
+      defaultText = lib.literalMD "`MemoryMax` of every service that has one";
+      readOnly = true;
+      description = "Memory cap of each unit in MiB, computed.";
+    };
+    totalMiB = lib.mkOption {
+      type = lib.types.ints.unsigned;
+      default = total;
+      defaultText = lib.literalMD "the sum of {option}`bawn.memory.caps`";
+      readOnly = true;
+      description = "What all units with a cap may take together, in MiB, computed.";
+    };
+  };
+
+  config.assertions = [
+    {
+      assertion = cfg.sizeMiB == null || total + cfg.systemMiB <= cfg.sizeMiB;
+      message =
+        "bawn.fleet.nodes.${toString config.bawn.node}.memory_mib: the host has ${toString cfg.sizeMiB} MiB, but its "
+        + "units may take ${toString total} MiB (${listed}) and ${toString cfg.systemMiB} MiB are kept for the system "
+        + "(bawn.memory.systemMiB). Lower a cap, or take a larger host.";
+    }
+  ];
+}

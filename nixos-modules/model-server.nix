@@ -1,0 +1,168 @@
+# The model server: one model behind the OpenAI API.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.bawn.modelServer;
+  hardening = import ./hardening.nix;
+  inherit (config.bawn) weights nvidia fleet;
+  port = config.bawn.ports.gpu;
+  onTailnet = cfg.listenAddress == null;
+  isGpuNode = config.bawn.role == "gpu";
+  model = if weights.model == null then null else fleet.models.${weights.model} or null;
+
+  package = if nvidia.enable then config.bawn.package.model-server-cuda else config.bawn.package.model-server;
+
+  settings = import ./settings.nix { inherit lib pkgs; } {
+    name = "model-server";
+    rendered = if isGpuNode then config.bawn.rendered else null;
+    settings = {
+      model = weights.path;
+      n_gpu_layers = if nvidia.enable then -1 else 0;
+    }
+    // lib.optionalAttrs (weights.model != null) { alias = weights.model; }
+    // lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
+    // {
+      token_file = lib.optionalString (cfg.tokenFile != null) "/run/credentials/bawn-model-server.service/token";
+    }
+    // cfg.settings;
+  };
+  file = if onTailnet then "/run/bawn-model-server/model-server.json" else settings;
+in
+{
+  imports = [
+    ./fleet.nix
+    ./health-gate.nix
+    ./memory.nix
+    ./nvidia.nix
+    ./packages.nix
+    ./preflight.nix
+    ./tailnet.nix
+    ./weights.nix
+  ];
+
+  options.bawn.modelServer = {
+    enable = mkOption {
+      type = types.bool;
+      default = isGpuNode;
+      defaultText = lib.literalExpression ''config.bawn.role == "gpu"'';
+      example = true;
+      description = "Run the model server: on the GPU where {option}`bawn.nvidia.enable` is set, else on the CPU.";
+    };
+    listenAddress = mkOption {
+      type = types.nullOr types.str;
+      default = if config.bawn.tailnet.enable then null else "127.0.0.1";
+      defaultText = lib.literalMD "null on a tailnet, else `127.0.0.1`";
+      example = "100.64.0.3";
+      description = "Address to listen on. With null it is this node's tailnet address, for which the start waits.";
+    };
+    tokenFile = mkOption {
+      type = types.nullOr (import ./secret-file.nix { inherit lib; });
+      default = null;
+      example = "/run/secrets/bawn-token";
+      description = "File with the bearer token that every request must carry. The gateway has the same in {option}`bawn.gateway.upstreamTokenFiles`.";
+    };
+    settings = mkOption {
+      type = (pkgs.formats.json { }).type;
+      default = { };
+      example = {
+        n_batch = 1024;
+        sampling.temperature = 0.2;
+      };
+      description = "What goes on top of the settings that the fleet renders; see `bawn/model_server/settings.py` for the keys.";
+    };
+    settingsFile = mkOption {
+      type = types.package;
+      readOnly = true;
+      default = settings;
+      defaultText = lib.literalMD "the rendered settings";
+      description = "The settings file, as it is before the tailnet address is filled in.";
+    };
+    memoryMiB = mkOption {
+      type = types.ints.positive;
+      default = 2048 + (if model == null then 4096 else model.size_mib + model.kv_mib);
+      defaultText = lib.literalMD "size and KV cache of the model, and 2 GiB";
+      example = 32768;
+      description = "Cap on main memory, in MiB. On a GPU most of it is the weights' file as it is mapped while it loads.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = !onTailnet || config.bawn.tailnet.enable;
+        message = "bawn.modelServer.listenAddress: null means the tailnet address, but bawn.tailnet.enable is false: name an address.";
+      }
+      {
+        assertion = !lib.elem cfg.listenAddress [
+          "0.0.0.0"
+          "::"
+          "[::]"
+        ];
+        message = "bawn.modelServer.listenAddress: ${toString cfg.listenAddress} is every network, the public one too, whatever the tailnet's policy says. Name one address.";
+      }
+      {
+        assertion = cfg.tokenFile != null || cfg.listenAddress == "127.0.0.1";
+        message = "bawn.modelServer.tokenFile: is not set; beyond loopback the model server asks every caller for a token.";
+      }
+      {
+        assertion = weights.path != null || cfg.settings ? model;
+        message = "bawn.weights.path: there is no model to serve: set it, or bawn.node to a node of the fleet that has one.";
+      }
+    ];
+
+    systemd.services.bawn-model-server = {
+      description = "bawn model server";
+      documentation = [ "https://github.com/bawn/bawn" ];
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [
+        "network-online.target"
+        "tailscaled.service"
+        "tailscaled-autoconnect.service"
+      ];
+      unitConfig.StartLimitIntervalSec = 0;
+      serviceConfig =
+        hardening.service
+        // lib.optionalAttrs nvidia.enable hardening.gpu
+        // {
+          ExecStartPre = lib.optional onTailnet (
+            import ./tailnet-address.nix { inherit config lib pkgs; } {
+              name = "model-server";
+              inherit settings;
+            }
+          );
+          ExecStart = "${lib.getExe' package "bawn"} model-server --settings ${file}";
+          DynamicUser = true;
+          RuntimeDirectory = "bawn-model-server";
+          RuntimeDirectoryMode = "0700";
+          # Kernels that the driver compiles are kept from start to start.
+          CacheDirectory = "bawn-model-server";
+          CacheDirectoryMode = "0700";
+          LoadCredential = lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}";
+          # READY comes when the model is loaded: minutes, from a slow disk.
+          TimeoutStartSec = "15min";
+          TimeoutStopSec = "30s";
+          # The decode loop answers the watchdog; one long prefill step may take this long on a CPU.
+          WatchdogSec = "60s";
+          LimitNOFILE = 8192;
+          MemoryMax = "${toString cfg.memoryMiB}M";
+          SocketBindDeny = "any";
+          SocketBindAllow = "tcp:${toString port}";
+          # Only the gateway calls, and the model server calls nobody.
+          IPAddressAllow = hardening.service.IPAddressAllow ++ config.bawn.tailnet.addresses;
+        };
+      environment = {
+        CUDA_CACHE_PATH = "/var/cache/bawn-model-server/cuda";
+      };
+    };
+
+    bawn.healthGate.checks.model-server = lib.mkDefault {
+      url = "http://${if onTailnet then "@tailnet@" else cfg.listenAddress}:${toString port}/ready";
+    };
+  };
+}

@@ -1,0 +1,91 @@
+# Meilisearch on loopback, within a memory cap that holds.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.bawn.search;
+  hardening = import ./hardening.nix;
+in
+{
+  imports = [
+    ./fleet.nix
+    ./memory.nix
+  ];
+
+  options.bawn.search = {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Run Meilisearch on this host. The embedded index, which is the default, does without.";
+    };
+    masterKeyFile = mkOption {
+      type = types.nullOr (import ./secret-file.nix { inherit lib; });
+      default = null;
+      example = "/run/secrets/meilisearch-master-key";
+      description = "File with Meilisearch's master key, of 16 bytes at least ({command}`openssl rand -base64 36`).";
+    };
+    port = mkOption {
+      type = types.port;
+      default = 7700;
+      example = 7701;
+      description = "Loopback port.";
+    };
+    indexingMemoryMiB = mkOption {
+      type = types.ints.positive;
+      default = 256;
+      example = 512;
+      description = "What indexing aims at. It is no cap; {option}`memoryMiB` is.";
+    };
+    memoryMiB = mkOption {
+      type = types.ints.positive;
+      default = 512;
+      example = 1024;
+      description = "Memory cap of Meilisearch, in MiB. The mapped database counts, and is given back under pressure.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.masterKeyFile != null;
+        message = "bawn.search.masterKeyFile: is not set; without a master key every process on the host could read the index.";
+      }
+      {
+        assertion = cfg.indexingMemoryMiB < cfg.memoryMiB;
+        message = "bawn.search.indexingMemoryMiB: ${toString cfg.indexingMemoryMiB} must be less than bawn.search.memoryMiB (${toString cfg.memoryMiB}), for it is a target and not a cap.";
+      }
+    ];
+
+    services.meilisearch = {
+      enable = true;
+      listenAddress = "127.0.0.1";
+      listenPort = cfg.port;
+      masterKeyFile = lib.mkIf (cfg.masterKeyFile != null) cfg.masterKeyFile;
+      settings = {
+        env = "production";
+        no_analytics = true;
+        # A line a request, with its query string, would bring what people search for into the journal.
+        log_level = "ERROR";
+        max_indexing_memory = "${toString cfg.indexingMemoryMiB} MiB";
+        # The host has one CPU, and searches must get through.
+        max_indexing_threads = 1;
+        http_payload_size_limit = "32 MiB";
+      };
+    };
+
+    systemd.services.meilisearch.serviceConfig = {
+      MemoryMax = "${toString cfg.memoryMiB}M";
+      inherit (hardening.sandbox) IPAddressDeny IPAddressAllow SystemCallErrorNumber;
+      SocketBindDeny = "any";
+      SocketBindAllow = "tcp:${toString cfg.port}";
+      RestartSec = "5s";
+      LimitCORE = 0;
+      # An index run is worth less than the search that it would slow down.
+      CPUWeight = 50;
+    };
+  };
+}

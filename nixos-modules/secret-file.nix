@@ -1,0 +1,28 @@
+# The type of every option that names a secret. Not a module: `secretFile = import ./secret-file.nix { inherit lib; };`.
+# The values are never printed: a secret that was written in place of its file must not end in a build log too.
+{ lib }:
+lib.mkOptionType {
+  name = "secretFile";
+  description = "absolute path of a file on the host that holds a secret, outside the Nix store";
+  descriptionClass = "noun";
+  check = value: builtins.isString value || builtins.isPath value;
+  merge =
+    loc: defs:
+    let
+      value = lib.mergeEqualOption loc defs;
+      key = lib.showOption loc;
+      refuse =
+        reason:
+        throw "${key}: ${reason} Give the path of a file on the host as a string, such as \"/run/secrets/bawn\".";
+    in
+    if builtins.isPath value then
+      refuse "is a Nix path, so the secret would be copied into the Nix store, which everybody can read."
+    else if builtins.hasContext value || lib.hasPrefix builtins.storeDir value then
+      refuse "lies in the Nix store, which everybody can read."
+    else if !lib.hasPrefix "/" value then
+      refuse "is not an absolute path; a secret written into the configuration would end in the Nix store."
+    else if builtins.match ".*[[:space:]:%].*" value != null then
+      refuse "holds a space, a colon or a percent sign, which LoadCredential can't take."
+    else
+      value;
+}
