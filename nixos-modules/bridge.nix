@@ -55,7 +55,6 @@ in
 
     systemd.user.services.bawn-bridge = {
       description = "bawn bridge";
-      documentation = [ "https://github.com/bawn/bawn" ];
       wantedBy = [ "default.target" ];
       unitConfig = {
         ConditionPathExists = cfg.keyFile;

@@ -131,7 +131,6 @@ in
 
     systemd.services.bawn-gateway = {
       description = "bawn gateway";
-      documentation = [ "https://github.com/bawn/bawn" ];
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
       after = [

@@ -117,7 +117,6 @@ in
 
     systemd.services.bawn-model-server = {
       description = "bawn model server";
-      documentation = [ "https://github.com/bawn/bawn" ];
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
       after = [

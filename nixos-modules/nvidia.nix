@@ -40,8 +40,8 @@ in
     };
     kernel = mkOption {
       type = types.str;
-      default = "6.12";
-      example = "6.18";
+      default = "6.18";
+      example = "6.12";
       description = "Kernel series, a long-term one.";
     };
     driverBranch = mkOption {

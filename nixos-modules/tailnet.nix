@@ -84,8 +84,14 @@ in
 
     systemd.services.tailscaled.serviceConfig.MemoryMax = "${toString cfg.memoryMiB}M";
     systemd.services.tailscaled-autoconnect = lib.mkIf (cfg.authKeyFile != null) {
-      serviceConfig = {
+      # Root without any of root's powers: tailscaled asks who is at the other end of its socket.
+      serviceConfig = removeAttrs hardening.sandbox [ "PrivateUsers" ] // {
         LoadCredential = [ "auth-key:${cfg.authKeyFile}" ];
+        # It speaks to tailscaled, and tailscaled to the network.
+        RestrictAddressFamilies = [ "AF_UNIX" ];
+        IPAddressAllow = [ ];
+        # systemd-notify is a child of the script, and without privileges can't speak in its name.
+        NotifyAccess = "all";
         # Headscale may come up later than this node does.
         Restart = "on-failure";
         RestartSec = "10s";

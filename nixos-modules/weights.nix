@@ -90,7 +90,7 @@ in
     };
     path = mkOption {
       type = types.nullOr types.str;
-      default = if model == null then null else paths.${cfg.source};
+      default = if model == null || (cfg.source != "manual" && model.url == null) then null else paths.${cfg.source};
       defaultText = lib.literalMD "by {option}`bawn.weights.source`";
       example = "/srv/models/coder.gguf";
       description = "Where the weights are.";

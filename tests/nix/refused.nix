@@ -1,0 +1,188 @@
+# Configurations that must not evaluate, each with a part of the message that it must end with.
+#
+# Each is added to the example host that `host` names. `message` is compared with what evaluation of
+# `config.system.build.toplevel` prints.
+let
+  fleet = module: {
+    host = "gateway";
+    module.bawn.fleet = module;
+  };
+  force = value: {
+    _type = "override";
+    priority = 50;
+    content = value;
+  };
+  gateway = module: {
+    host = "gateway";
+    module.bawn = module;
+  };
+  gpu = module: {
+    host = "gpu";
+    module.bawn = module;
+  };
+  refused = case: message: case // { inherit message; };
+in
+{
+  # The fleet.
+  unknown-node = refused (gateway { node = force "gatway"; }) "bawn.node: gatway is not in bawn.fleet.nodes; known: ada-laptop, gateway, gpu, headscale.";
+  node-name = refused (fleet {
+    nodes."GPU_2" = {
+      role = "gpu";
+      models = [ "coder" ];
+    };
+  }) "bawn.fleet.nodes.GPU_2: can't be a node's name";
+  laptop-without-owner = refused (fleet {
+    nodes.spare.role = "laptop";
+  }) "bawn.fleet.nodes.spare.owner: a laptop belongs to somebody";
+  server-with-owner = refused (fleet {
+    nodes.gateway.owner = "ada";
+  }) "bawn.fleet.nodes.gateway.owner: a gateway belongs to nobody";
+  unknown-owner = refused (fleet {
+    nodes.spare = {
+      role = "laptop";
+      owner = "bob";
+    };
+  }) "bawn.fleet.nodes.spare.owner: bob is not in bawn.fleet.people; known: ada.";
+  unknown-model-of-node = refused (fleet {
+    nodes.gpu.models = force [ "codr" ];
+  }) "bawn.fleet.nodes.gpu.models: codr is not in bawn.fleet.models; known: coder.";
+  gpu-without-model = refused (fleet {
+    nodes.gpu.models = force [ ];
+  }) "bawn.fleet.nodes.gpu.models: names 0 models; a gpu serves exactly one.";
+  gateway-with-model = refused (fleet {
+    nodes.gateway.models = [ "coder" ];
+  }) "bawn.fleet.nodes.gateway.models: a gateway serves no models";
+  model-does-not-fit = refused (fleet {
+    nodes.gpu.vram_mib = force 16384;
+  }) "bawn.fleet.nodes.gpu.vram_mib: coder needs 22524 MiB";
+  unknown-model-of-person = refused (fleet {
+    people.ada.models = [ "writer" ];
+  }) "bawn.fleet.people.ada.models: writer is not in bawn.fleet.models";
+  one-login-twice = refused (fleet {
+    people.lovelace.login = "ada@example.org";
+  }) "ada@example.org is the login of ada, lovelace; logins must differ.";
+  weights-without-hash = refused (fleet {
+    models.coder.url = "https://weights.example.org/coder.gguf";
+  }) "bawn.fleet.models.coder: url and sha256 go together";
+  alias-of-nothing = refused (fleet {
+    aliases.fast = "tiny";
+  }) "bawn.fleet.aliases.fast: tiny is not in bawn.fleet.models";
+  alias-named-like-a-model = refused (fleet {
+    aliases.coder = "coder";
+  }) "bawn.fleet.aliases.coder: a model has this name already";
+  two-gateways = refused (fleet {
+    nodes.gateway2.role = "gateway";
+  }) "bawn.fleet.nodes: 2 nodes have the role gateway (gateway, gateway2)";
+  two-headscales = refused (fleet {
+    nodes.headscale2.role = "headscale";
+  }) "bawn.fleet.nodes: 2 nodes have the role headscale";
+  managed-with-headscale = refused (fleet {
+    tailnet.managed = true;
+  }) "bawn.fleet.tailnet.managed: Tailscale runs the tailnet, yet headscale has the role headscale.";
+  server-inside-the-tailnet = refused (fleet {
+    tailnet.base_domain = force "example.org";
+  }) "bawn.fleet.tailnet.base_domain: holds the name in server_url (headscale.example.org)";
+  index-that-is-not-made = refused (fleet {
+    repositories.app.index = "docs";
+  }) "bawn.fleet.repositories.app.index: is docs";
+
+  # Memory.
+  caps-beyond-the-host =
+    refused (gateway { search.memoryMiB = 1024; })
+      "bawn.fleet.nodes.gateway.memory_mib: the host has 2048 MiB, but its units may take 2176 MiB";
+  cap-of-a-foreign-unit = refused {
+    host = "gateway";
+    module.systemd.services.other = {
+      script = "true";
+      serviceConfig.MemoryMax = "1G";
+    };
+  } "other.service 1024";
+  indexing-beyond-its-cap =
+    refused (gateway { search.indexingMemoryMiB = 512; })
+      "bawn.search.indexingMemoryMiB: 512 must be less than bawn.search.memoryMiB (512)";
+
+  # Secrets.
+  literal-secret =
+    refused (gateway { search.masterKeyFile = force "correct horse battery staple"; })
+      "bawn.search.masterKeyFile: is not an absolute path; a secret written into the configuration would end in the Nix store.";
+  secret-as-nix-path = refused (gateway {
+    tailnet.authKeyFile = force ./refused.nix;
+  }) "bawn.tailnet.authKeyFile: is a Nix path";
+  secret-in-the-store = refused (gpu {
+    modelServer.tokenFile = force "${builtins.storeDir}/00000000000000000000000000000000-token";
+  }) "bawn.modelServer.tokenFile: lies in the Nix store";
+  secret-in-the-store-by-interpolation = refused (gateway {
+    gateway.upstreamTokenFiles.gpu = force "${./refused.nix}";
+  }) "bawn.gateway.upstreamTokenFiles.gpu: lies in the Nix store";
+  secret-with-a-colon =
+    refused (gateway { search.masterKeyFile = force "/run/a:b"; })
+      "bawn.search.masterKeyFile: holds a space, a colon or a percent sign";
+
+  # Services.
+  token-for-no-node = refused (gateway {
+    gateway.upstreamTokenFiles.gpu2 = "/run/secrets/token";
+  }) "bawn.gateway.upstreamTokenFiles: gpu2 is no gpu or pod in bawn.fleet.nodes; known: gpu.";
+  gateway-on-every-network =
+    refused (gateway { gateway.listenAddress = "0.0.0.0"; })
+      "bawn.gateway.listenAddress: 0.0.0.0 is every network";
+  gateway-on-no-tailnet = refused (gateway {
+    tailnet.enable = false;
+    gateway.listenAddress = null;
+  }) "bawn.gateway.listenAddress: null means the tailnet address, but bawn.tailnet.enable is false";
+  model-server-on-every-network =
+    refused (gpu { modelServer.listenAddress = "::"; })
+      "bawn.modelServer.listenAddress: :: is every network";
+  model-server-on-no-tailnet = refused (gpu {
+    tailnet.enable = false;
+    modelServer.listenAddress = null;
+  }) "bawn.modelServer.listenAddress: null means the tailnet address, but bawn.tailnet.enable is false";
+  model-server-without-token =
+    refused (gpu { modelServer.tokenFile = force null; })
+      "bawn.modelServer.tokenFile: is not set";
+  weights-from-nowhere =
+    refused (gpu { weights.source = "store"; })
+      "bawn.weights.source: is store, but bawn.fleet.models.coder.url names no place";
+  search-without-key =
+    refused (gateway { search.masterKeyFile = force null; })
+      "bawn.search.masterKeyFile: is not set";
+  indexer-without-repositories = refused (gateway {
+    indexer.enable = true;
+    fleet.repositories = force { };
+  }) "bawn.indexer.enable: bawn.fleet.repositories names nothing to index.";
+  old-headscale = refused {
+    host = "headscale";
+    module = { pkgs, ... }: { bawn.headscale.package = pkgs.headscale; };
+  } "0.29 is the first that knows grants and policy tests.";
+  certificate-without-key = refused {
+    host = "headscale";
+    module.bawn.headscale.certificateFile = "/var/lib/certificates/headscale.pem";
+  } "bawn.headscale.certificateFile and bawn.headscale.certificateKeyFile go together";
+  headscale-beside-managed = refused {
+    host = "headscale";
+    module.bawn.fleet.tailnet.managed = true;
+  } "bawn.headscale.enable: bawn.fleet.tailnet.managed says that Tailscale runs the tailnet.";
+  tailnet-outside-the-fleet = refused (gateway {
+    node = force null;
+    gateway.upstreamTokenFiles = force { };
+    tailnet.enable = true;
+  }) "bawn.tailnet.enable: a host that is no node of the fleet has no tailnet to join";
+  gate-without-checks = refused (gateway {
+    healthGate.enable = true;
+    healthGate.checks = force { };
+  }) "bawn.healthGate.checks: is empty";
+  prometheus-elsewhere =
+    refused (gpu { monitoring.prometheus.enable = true; })
+      "bawn.monitoring.prometheus.enable: belongs on the gateway host";
+  bridge-without-gateway =
+    refused (gateway { bridge.enable = true; })
+      "bawn.bridge.settings.gateway_url: is not set";
+
+  # Driver and CUDA.
+  driver-too-old =
+    refused (gpu { nvidia.driverBranch = "dc_570"; })
+      "bawn.nvidia.driverBranch: dc_570 is driver 570.172.08, but CUDA 12.9 needs 575.51.03 or later";
+  another-kernel = refused {
+    host = "gpu";
+    module = { pkgs, ... }: { boot.kernelPackages = pkgs.linuxPackages_6_6; };
+  } "but bawn.nvidia.kernel pins the series 6.18";
+}
