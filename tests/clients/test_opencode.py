@@ -83,21 +83,26 @@ async def test_the_real_model_streams_an_answer(tmp_path: Path, program: list[st
     async with real_chain(tmp_path, model, indexed=True) as front:
         connected = await asyncio.to_thread(front.bawn, "connect", "opencode", "--bridge", front.url)
         assert connected.returncode == 0, connected.stderr
-        path = front.home / ".config" / "opencode"
         # SmolLM2 was trained on 8k tokens, and OpenCode's own prompt and tools fill them: an agent without either.
-        agent: dict[str, Any] = {"mode": "primary", "prompt": "Answer briefly.", "tools": {"*": False}}
-        overlay = {"$schema": "https://opencode.ai/config.json", "agent": {"brief": agent}}
+        agent: dict[str, Any] = {
+            "mode": "primary",
+            "prompt": "Answer briefly.",
+            "tools": {"*": False},
+            "temperature": 0,
+        }
+        short = {"bawn": {"models": {model.stem: {"limit": {"context": 8192, "output": 48}}}}}
         project = front.home / "project"
         project.mkdir()
+        overlay = {"agent": {"brief": agent}, "provider": short}
         (project / "opencode.json").write_text(json.dumps(overlay), encoding="utf-8")
-        done = await asyncio.to_thread(
-            front.run,
-            [*program, "run", "--agent", "brief", "--format", "json", "What is the capital of France?"],
-            200,
-            project,
-        )
+        question = [*program, "run", "--agent", "brief", "--format", "json", "What is the capital of France?"]
+        done = await asyncio.to_thread(front.run, question, 200, project)
         assert done.returncode == 0, done.stdout + done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        text = "".join(event["part"]["text"] for event in events if event["type"] == "text")
-        assert "Paris" in text, done.stdout
-        assert path.exists()
+        answer = "".join(event["part"]["text"] for event in events if event["type"] == "text")
+        ends = [event["part"]["tokens"]["output"] for event in events if event["type"] == "step_finish"]
+        # What so small a model says is not asserted: it said it, token by token, and OpenCode showed it.
+        assert answer.strip(), done.stdout
+        assert 0 < ends[0] <= 48
+        records = [json.loads(line) for line in front.log("model server").splitlines() if '"event":"request"' in line]
+        assert any(r.get("streamed") and r.get("completion_tokens") == ends[0] for r in records), records
