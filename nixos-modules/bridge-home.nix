@@ -71,11 +71,12 @@ in
       Unit = {
         Description = "bawn bridge";
         StartLimitIntervalSec = 0;
+        ConditionPathExists = cfg.keyFile;
       };
       Install.WantedBy = [ "default.target" ];
       Service = unit // {
         ExecStart = lib.escapeShellArgs command;
-        # Two lines, for a list that is taken back in part.
+        # A list of two lines: the second takes back a part of the first.
         inherit (import ./bridge-unit.nix) SystemCallFilter;
       };
     };

@@ -35,10 +35,10 @@ let
         local url=$1 address
         shift
         if [[ $url == *@tailnet@* ]]; then
-          address=$(tailscale ip -4 2>/dev/null) && [ -n "$address" ] || {
+          if ! address=$(tailscale ip -4 2>/dev/null) || [ -z "$address" ]; then
             reason="the node has no tailnet address"
             return 1
-          }
+          fi
           url=''${url//@tailnet@/$address}
         fi
         reason=$(curl --silent --show-error --output /dev/null --write-out '%{http_code}' --max-time 10 "$@" "$url" 2>&1) || return 1
@@ -132,6 +132,8 @@ let
   };
 in
 {
+  imports = [ ./tailnet.nix ];
+
   options.bawn.healthGate = {
     enable = mkOption {
       type = types.bool;

@@ -71,6 +71,7 @@ in
 {
   imports = [
     ./fleet.nix
+    ./model-server.nix
     ./nvidia.nix
     ./weights.nix
   ];
@@ -91,7 +92,10 @@ in
       description = "Check of GPU and driver for bawn's model server";
       before = [ "bawn-model-server.service" ];
       requiredBy = [ "bawn-model-server.service" ];
-      after = [ "systemd-modules-load.service" "nvidia-persistenced.service" ];
+      after = [
+        "systemd-modules-load.service"
+        "nvidia-persistenced.service"
+      ];
       # Not RemainAfterExit: each start of the model server asks anew. When it has failed and succeeds later, the model
       # server, whose start failed with it, is started again.
       unitConfig = {

@@ -62,7 +62,10 @@ let
   };
 in
 {
-  imports = [ ./fleet.nix ];
+  imports = [
+    ./fleet.nix
+    ./model-server.nix
+  ];
 
   options.bawn.weights = {
     source = mkOption {
