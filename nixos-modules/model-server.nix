@@ -160,6 +160,9 @@ in
       };
     };
 
+    bawn.weights.enable = lib.mkDefault true;
+    bawn.preflight.enable = lib.mkDefault nvidia.enable;
+
     bawn.healthGate.checks.model-server = lib.mkDefault {
       url = "http://${if onTailnet then "@tailnet@" else cfg.listenAddress}:${toString port}/ready";
     };

@@ -71,18 +71,16 @@ in
 {
   imports = [
     ./fleet.nix
-    ./model-server.nix
     ./nvidia.nix
     ./weights.nix
   ];
 
   options.bawn.preflight.enable = lib.mkOption {
     type = lib.types.bool;
-    default = config.bawn.modelServer.enable && nvidia.enable;
-    defaultText = lib.literalMD "true where a model server runs on an NVIDIA GPU";
-    example = false;
+    default = false;
+    example = true;
     description = ''
-      Check driver, devices, architecture and free memory of the GPU before each start of the model server, which is not
+      The model server switches this on where it runs on an NVIDIA GPU. Check driver, devices, architecture and free memory of the GPU before each start of the model server, which is not
       started where something doesn't fit: llama.cpp would run on the CPU in silence.
     '';
   };

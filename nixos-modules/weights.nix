@@ -62,12 +62,15 @@ let
   };
 in
 {
-  imports = [
-    ./fleet.nix
-    ./model-server.nix
-  ];
+  imports = [ ./fleet.nix ];
 
   options.bawn.weights = {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Bring this host's weights. The model server switches it on.";
+    };
     source = mkOption {
       type = types.enum [
         "store"
@@ -100,7 +103,7 @@ in
     };
   };
 
-  config = lib.mkIf config.bawn.modelServer.enable {
+  config = lib.mkIf cfg.enable {
     assertions = [
       {
         assertion = cfg.source == "manual" || (model != null && model.url != null);
