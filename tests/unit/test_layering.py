@@ -14,11 +14,12 @@ SERVICES = {"bridge", "gateway", "model_server", "indexer"}
 ALLOWED: dict[str, set[str]] = {
     "contracts": set(),
     "service": {"contracts"},
+    "fleet": {"contracts", "service"},
     "relay": {"contracts", "service"},
     "search": {"contracts", "service"},
     **dict.fromkeys(SERVICES, SHARED),
-    "chain": SHARED | {"bridge"},
-    "cli": SHARED | SERVICES | {"chain"},
+    "chain": SHARED | {"bridge", "fleet"},
+    "cli": SHARED | SERVICES | {"chain", "fleet"},
 }
 # What a laptop that installs only the bridge must not need.
 NOT_IN_BASE = {"llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client", "pathspec"}
@@ -53,7 +54,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("package", ["contracts", "service", "relay", "bridge", "chain"])
+@pytest.mark.parametrize("package", ["contracts", "service", "fleet", "relay", "bridge", "chain"])
 def test_the_laptop_side_needs_no_extra(package: str) -> None:
     found = {
         (path.name, name)

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "bridge": ("bridge", None, "Serve the OpenAI API on this laptop and pass it to the gateway."),
     "connect": ("connect", None, "Write the configuration of OpenCode or Continue."),
     "demo": ("demo", "all", "Run the whole chain on this machine once."),
+    "fleet": ("fleet", None, "Check the fleet, render its nodes' settings, show who reaches what."),
     "gateway": ("gateway", "gateway", "Run the gateway."),
     "index": ("index", "indexer", "Index repositories for search."),
     "keys": ("keys", None, "Make, list and revoke API keys of the gateway."),

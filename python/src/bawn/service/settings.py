@@ -25,20 +25,27 @@ def read_settings(path: Path, kind: type[S]) -> S:
         SettingsError: the file can't be read, is not of its format, has an unknown key, or a value of the
             wrong type; the message names file, key and what was expected.
     """
+    return to_settings(read_data(path), kind, origin=str(path))
+
+
+def read_data(path: Path) -> object:
+    """The plain data in `path`, `.toml` or `.json`.
+
+    Raises:
+        SettingsError: the file can't be read or is not of its format.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}.") from error
     try:
         if path.suffix == ".toml":
-            data = tomllib.loads(raw.decode())
-        elif path.suffix == ".json":
-            data = msgspec.json.decode(raw)
-        else:
-            raise SettingsError(f"{path}: settings are a .toml or a .json file.")
+            return tomllib.loads(raw.decode())
+        if path.suffix == ".json":
+            return msgspec.json.decode(raw)
     except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is not valid {path.suffix[1:].upper()}: {error}.") from error
-    return to_settings(data, kind, origin=str(path))
+    raise SettingsError(f"{path}: settings are a .toml or a .json file.")
 
 
 def to_settings(data: object, kind: type[S], *, origin: str) -> S:

@@ -1,0 +1,108 @@
+"""`bawn fleet`: check the team's one description, render a node's settings from it, show who reaches what."""
+
+import ipaddress
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bawn.contracts.errors import SettingsError
+from bawn.fleet.checks import problems
+from bawn.fleet.problems import BrokenFleet
+from bawn.fleet.reading import read_fleet
+from bawn.fleet.rendering import Places, render, write
+from bawn.fleet.schema import Fleet
+from bawn.fleet.showing import people_table, reach_notes, reach_table
+
+_FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_DEFAULT = Places()
+
+
+@click.group()
+def command() -> None:
+    """Check the fleet, render its nodes' settings, show who reaches what.
+
+    FILE is the fleet, .toml or .json: people, nodes, models and repositories, with the keys of `bawn.fleet` in Nix.
+    """
+
+
+@command.command()
+@_FILE
+def check(file: Path) -> None:
+    """Say everything that can't work in FILE, each with its key; exit status 0 when all is well, else 1."""
+    fleet = _load(file)
+    roles = [f"{len(nodes)} {role}" for role in ("gateway", "gpu", "pod", "laptop") if (nodes := fleet.of_role(role))]
+    click.echo(f"{file}: good. Fleet {fleet.name}: {len(fleet.people)} people; nodes: {', '.join(roles)}.")
+
+
+@command.command(name="render")
+@_FILE
+@click.option("--node", required=True, help="Whose settings: a key of `nodes`.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder that they are written to."
+)
+@click.option(
+    "--host", default=_DEFAULT.host, show_default=True, help="Address to listen on: on a server its tailnet address."
+)
+@click.option(
+    "--weights-dir", default=_DEFAULT.weights_dir, show_default=True, help="Folder of the weights on a GPU host or pod."
+)
+@click.option("--index-dir", default=_DEFAULT.index_dir, show_default=True, help="Search index on the gateway host.")
+@click.option("--key-file", default=_DEFAULT.key_file, show_default=True, help="Gateway's API key on a laptop.")
+def render_command(
+    file: Path, node: str, out: Path, host: str, weights_dir: str, index_dir: str, key_file: str
+) -> None:
+    """Write the settings files that the services of one node read.
+
+    A gateway gets gateway.json, a GPU host or pod model-server.json, a laptop bridge.json, and Headscale, whose
+    settings are none of bawn's, an empty folder.
+    """
+    # The memory of a host is judged where its units are known: `bawn fleet check` takes the defaults, NixOS the real.
+    fleet = _load(file, caps=False)
+    for flag, path in {"--weights-dir": weights_dir, "--index-dir": index_dir, "--key-file": key_file}.items():
+        if not path.startswith("/"):
+            raise SettingsError(
+                f"{flag}: {path} is no absolute path, and services have no folder or home of their own."
+            )
+    places = Places(host=host, weights_dir=weights_dir, index_dir=index_dir, key_file=key_file)
+    files = render(fleet, node, places)
+    _check_host(host, loopback="bridge.json" in files)
+    for path in write(files, out):
+        click.echo(path)
+
+
+@command.command()
+@_FILE
+def show(file: Path) -> None:
+    """Who can reach what, and who may use which models and indexes."""
+    fleet = _load(file)
+    console = Console()
+    console.print(reach_table(fleet), people_table(fleet), sep="\n")
+    for note in reach_notes(fleet):
+        console.print(note, highlight=False)
+
+
+def _load(file: Path, *, caps: bool = True) -> Fleet:
+    try:
+        fleet = read_fleet(file)
+        wrong = problems(fleet, caps=caps)
+        if wrong:
+            raise BrokenFleet(str(file), wrong)
+    except BrokenFleet as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    return fleet
+
+
+def _check_host(host: str, *, loopback: bool) -> None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise SettingsError(f"--host: {host} is no IP address.") from None
+    if loopback and not address.is_loopback:
+        raise SettingsError(f"--host: a bridge listens on loopback only, not on {host}.")
+    if address.is_unspecified:
+        raise SettingsError(
+            f"--host: {host} is every network, the public one too, whatever the tailnet's policy says; name one."
+        )
