@@ -100,6 +100,12 @@ let
         example = "ada";
         description = "Whose laptop it is: a key of {option}`bawn.fleet.people`.";
       };
+      gateway = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "gateway";
+        description = "Which gateway a laptop's bridge uses; needed only where the fleet has several.";
+      };
       models = mkOption {
         type = types.listOf types.str;
         default = [ ];
@@ -243,6 +249,13 @@ let
         (refuse (node.owner != null && !(fleet.people ? ${toString node.owner}))
           "${at}.owner: ${toString node.owner} is not in bawn.fleet.people; known: ${list (lib.attrNames fleet.people)}."
         )
+        (refuse (node.role == "laptop" && node.gateway == null && lib.length gateways > 1)
+          "${at}.gateway: there are several, and a bridge uses one; name one of ${list gateways}."
+        )
+        (refuse (node.gateway != null && !lib.elem node.gateway gateways)
+          "${at}.gateway: ${toString node.gateway} is no node of the role gateway; known: ${list gateways}."
+        )
+        (refuse (node.role != "laptop" && node.gateway != null) "${at}.gateway: a ${node.role} has no bridge; only laptops use a gateway.")
         (refuse (strangers != [ ]) "${at}.models: ${list strangers} is not in bawn.fleet.models; ${knownModels}.")
         (refuse (serves && lib.length node.models != 1)
           "${at}.models: names ${toString (lib.length node.models)} models; a ${node.role} serves exactly one."
@@ -288,9 +301,7 @@ let
 
   wholeProblems = [
     (refuse (!(fleet.nodes ? ${cfg.node})) "bawn.node: ${cfg.node} is not in bawn.fleet.nodes; known: ${list (lib.attrNames fleet.nodes)}.")
-    (refuse (lib.length gateways != 1)
-      "bawn.fleet.nodes: ${toString (lib.length gateways)} nodes have the role gateway (${list gateways}); bridges know exactly one."
-    )
+    (refuse (gateways == [ ]) "bawn.fleet.nodes: no node has the role gateway, and everything goes through one; add it.")
     (refuse (!fleet.tailnet.managed && lib.length headscales != 1)
       "bawn.fleet.nodes: ${toString (lib.length headscales)} nodes have the role headscale (${list headscales}); a tailnet of one's own needs exactly one. Or set bawn.fleet.tailnet.managed."
     )

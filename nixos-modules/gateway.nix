@@ -21,10 +21,20 @@ let
     rendered = if config.bawn.role == "gateway" then config.bawn.rendered else null;
     settings =
       lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
-      // lib.optionalAttrs config.bawn.indexer.enable { index_dir = config.bawn.indexer.servedDirectory; }
+      // {
+        index_dir = if config.bawn.indexer.enable then config.bawn.indexer.servedDirectory else null;
+      }
       // cfg.settings;
-    # Tokens come as credentials of the unit, wherever the fleet's file has them.
-    filter = "${builtins.toJSON tokens} as $tokens | .upstreams |= map(if $tokens[.name] then .token_file = $tokens[.name] else . end)";
+    # Tokens come as credentials of the unit, one a model server; a credential that isn't there is no token.
+    filter = ''
+      ${builtins.toJSON tokens} as $tokens
+      | if .upstreams then
+          .upstreams |= map(
+            if $tokens[.name] then .token_file = $tokens[.name]
+            elif (.token_file // "") | startswith("${credentials}/") then del(.token_file)
+            else . end)
+        else . end
+    '';
   };
   file = if onTailnet then "/run/bawn-gateway/gateway.json" else settings;
 

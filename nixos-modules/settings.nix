@@ -16,5 +16,5 @@ let
   files = lib.optional (rendered != null) "${rendered}/${name}.json" ++ [ ours ];
 in
 pkgs.runCommand "bawn-${name}.json" { nativeBuildInputs = [ pkgs.jq ]; } ''
-  jq --slurp --sort-keys 'reduce .[] as $part ({}; . * $part) | ${filter}' ${lib.concatStringsSep " " files} > $out
+  jq --slurp --sort-keys --from-file ${pkgs.writeText "${name}.jq" "reduce .[] as $part ({}; . * $part) | ${filter}"} ${lib.concatStringsSep " " files} > $out
 ''

@@ -70,9 +70,19 @@ in
   alias-named-like-a-model = refused (fleet {
     aliases.coder = "coder";
   }) "bawn.fleet.aliases.coder: a model has this name already";
-  two-gateways = refused (fleet {
-    nodes.gateway2.role = "gateway";
-  }) "bawn.fleet.nodes: 2 nodes have the role gateway (gateway, gateway2)";
+  no-gateway = refused (fleet {
+    nodes.gateway.role = force "laptop";
+    nodes.gateway.owner = "ada";
+  }) "bawn.fleet.nodes: no node has the role gateway";
+  laptop-between-two-gateways =
+    refused (fleet { nodes.gateway2.role = "gateway"; })
+      "bawn.fleet.nodes.ada-laptop.gateway: there are several, and a bridge uses one; name one of gateway, gateway2.";
+  laptop-of-another-gateway = refused (fleet {
+    nodes.ada-laptop.gateway = "gpu";
+  }) "bawn.fleet.nodes.ada-laptop.gateway: gpu is no node of the role gateway; known: gateway.";
+  server-with-a-gateway = refused (fleet {
+    nodes.gpu.gateway = "gateway";
+  }) "bawn.fleet.nodes.gpu.gateway: a gpu has no bridge";
   two-headscales = refused (fleet {
     nodes.headscale2.role = "headscale";
   }) "bawn.fleet.nodes: 2 nodes have the role headscale";
