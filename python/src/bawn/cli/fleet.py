@@ -12,7 +12,7 @@ from bawn.fleet.checks import problems
 from bawn.fleet.problems import BrokenFleet
 from bawn.fleet.reading import read_fleet
 from bawn.fleet.rendering import Places, render, write
-from bawn.fleet.schema import Fleet
+from bawn.fleet.schema import ROLES, Fleet
 from bawn.fleet.showing import people_table, reach_notes, reach_table
 
 _FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -32,7 +32,7 @@ def command() -> None:
 def check(file: Path) -> None:
     """Say everything that can't work in FILE, each with its key; exit status 0 when all is well, else 1."""
     fleet = _load(file)
-    roles = [f"{len(nodes)} {role}" for role in ("gateway", "gpu", "pod", "laptop") if (nodes := fleet.of_role(role))]
+    roles = [f"{len(nodes)} {role}" for role in ROLES if (nodes := fleet.of_role(role))]
     click.echo(f"{file}: good. Fleet {fleet.name}: {len(fleet.people)} people; nodes: {', '.join(roles)}.")
 
 

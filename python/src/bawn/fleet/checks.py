@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from bawn.fleet import naming
 from bawn.fleet.memory import memory_problems
-from bawn.fleet.problems import Problem, listed
+from bawn.fleet.problems import Problem, key_of, listed
 from bawn.fleet.schema import INDEXES, ROLES, SERVING_ROLES, Fleet, Model, Node, Repository
 from bawn.fleet.tailnet import tailnet_problems
 
@@ -37,7 +37,7 @@ def _team(fleet: Fleet) -> Iterator[Problem]:
         yield Problem("people", "nobody may use this fleet; add somebody, with a login.")
     for key in fleet.budgets:
         if key not in fleet.people:
-            yield Problem(f"budgets.{key}", f"nobody is called {key}; known: {listed(fleet.people)}.")
+            yield Problem(key_of("budgets", key), f"nobody is called {key}; known: {listed(fleet.people)}.")
 
 
 def _nodes(fleet: Fleet) -> Iterator[Problem]:
@@ -47,7 +47,7 @@ def _nodes(fleet: Fleet) -> Iterator[Problem]:
         yield Problem("nodes", "no node has the role gpu or pod; the gateway has nobody to pass requests to.")
     spellings = Counter(name.lower() for name in fleet.nodes)
     for name, node in fleet.nodes.items():
-        at = f"nodes.{name}"
+        at = key_of("nodes", name)
         if not naming.LABEL.fullmatch(name):
             yield Problem(at, "can't be a node's name; use small letters, digits and hyphens, as in DNS.")
         if spellings[name.lower()] > 1:
@@ -71,7 +71,9 @@ def _laptop(fleet: Fleet, at: str, node: Node) -> Iterator[Problem]:
     elif node.owner not in fleet.people:
         yield Problem(f"{at}.owner", f"nobody is called {node.owner}; known: {listed(fleet.people)}.")
     if node.gateway is None and len(gateways) > 1:
-        yield Problem(f"{at}.gateway", f"there are several, and a bridge uses one; name one of {listed(gateways)}.")
+        yield Problem(
+            f"{at}.gateway", f"there are several gateways, and a bridge uses one; name one of {listed(gateways)}."
+        )
     elif node.gateway is not None and node.gateway not in gateways:
         yield Problem(f"{at}.gateway", f"{node.gateway} is no node of the role gateway; known: {listed(gateways)}.")
 
@@ -87,8 +89,6 @@ def _serving(fleet: Fleet, at: str, node: Node) -> Iterator[Problem]:
     if node.role not in SERVING_ROLES:
         if node.models:
             yield Problem(f"{at}.models", f"a {node.role} serves no models; only gpu and pod do.")
-        if node.vram_mib is not None:
-            yield Problem(f"{at}.vram_mib", f"a {node.role} has no GPU that is used; only gpu and pod do.")
         return
     if len(node.models) != 1:
         yield Problem(f"{at}.models", f"names {len(node.models)} models; a {node.role} serves exactly one.")
@@ -109,7 +109,7 @@ def _people(fleet: Fleet) -> Iterator[Problem]:
     logins = Counter(person.login.lower() for person in fleet.people.values())
     usable = {**fleet.models, **fleet.aliases}
     for key, person in fleet.people.items():
-        at = f"people.{key}"
+        at = key_of("people", key)
         if not naming.LOGIN.fullmatch(person.login):
             yield Problem(
                 f"{at}.login", f"{person.login!r} is no login; write it as name@domain, as the tailnet has it."
@@ -126,9 +126,11 @@ def _people(fleet: Fleet) -> Iterator[Problem]:
 def _models(fleet: Fleet) -> Iterator[Problem]:
     served = {name for node in fleet.of_role(*SERVING_ROLES).values() for name in node.models}
     for name, model in fleet.models.items():
-        at = f"models.{name}"
+        at = key_of("models", name)
         if not naming.MODEL.fullmatch(name):
-            yield Problem(at, "can't be a model's name; use letters, digits and . _ : / -, beginning with a letter.")
+            yield Problem(
+                at, "can't be a model's name; use letters, digits and . _ : / -, beginning with a letter or digit."
+            )
         if name not in served:
             yield Problem(at, "no node of the role gpu or pod serves it; name it in the models of one, or take it out.")
         yield from _sizes(at, model)
@@ -158,9 +160,11 @@ def _weights(at: str, model: Model) -> Iterator[Problem]:
 
 def _aliases(fleet: Fleet) -> Iterator[Problem]:
     for alias, target in fleet.aliases.items():
-        at = f"aliases.{alias}"
+        at = key_of("aliases", alias)
         if not naming.MODEL.fullmatch(alias):
-            yield Problem(at, "can't be a model's name; use letters, digits and . _ : / -, beginning with a letter.")
+            yield Problem(
+                at, "can't be a model's name; use letters, digits and . _ : / -, beginning with a letter or digit."
+            )
         if alias in fleet.models:
             yield Problem(at, "a model has this name already, and the alias would hide it; choose another.")
         if target not in fleet.models:
@@ -170,7 +174,7 @@ def _aliases(fleet: Fleet) -> Iterator[Problem]:
 def _repositories(fleet: Fleet) -> Iterator[Problem]:
     shown = Counter(entry for name, repository in fleet.repositories.items() for entry in entries(name, repository))
     for name, repository in fleet.repositories.items():
-        at = f"repositories.{name}"
+        at = key_of("repositories", name)
         if repository.path is None and repository.url is None:
             yield Problem(at, "has no path; name the folder of the git repository on the gateway host.")
         elif repository.path is not None and repository.url is not None:

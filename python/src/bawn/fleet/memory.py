@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from bawn.fleet.problems import Problem
+from bawn.fleet.problems import Problem, key_of
 from bawn.fleet.schema import Fleet
 
 GATEWAY_CAPS: Final = {"gateway": 256, "tailnet": 128, "monitoring": 64, "health-gate": 64}
@@ -22,7 +22,7 @@ def memory_problems(fleet: Fleet) -> Iterator[Problem]:
         if node.memory_mib is not None and 0 < node.memory_mib < need:
             parts = ", ".join(f"{unit} {mib}" for unit, mib in sorted(caps.items()))
             yield Problem(
-                f"nodes.{name}.memory_mib",
+                f"{key_of('nodes', name)}.memory_mib",
                 f"the host has {node.memory_mib} MiB, but its units may take {need - SYSTEM} MiB ({parts}) and "
                 f"{SYSTEM} MiB are kept for the system; take a larger host.",
             )

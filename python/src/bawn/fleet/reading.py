@@ -1,14 +1,14 @@
-"""Reading a fleet file, so that every entry that has the wrong shape is named, and not only the first."""
+"""Reading a fleet file, so that everything that has the wrong shape is named, and not only the first."""
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
-from bawn.fleet.problems import BrokenFleet, Problem, listed
+from bawn.fleet.problems import BrokenFleet, Problem, key_of, listed
 from bawn.fleet.schema import Fleet, Model, Node, Person, Repository, Tailnet
-from bawn.service.settings import read_data
+from bawn.service.settings import Settings, read_data
 
 _ENTRIES: Final[dict[str, Any]] = {
     "people": Person,
@@ -42,41 +42,55 @@ def to_fleet(data: dict[str, Any], *, origin: str) -> Fleet:
     Raises:
         BrokenFleet: as `read_fleet`.
     """
+    wrong: list[Problem] = []
     keys = Fleet.__struct_fields__
-    wrong = [Problem(key, f"is not known; known: {listed(keys)}.") for key in data if key not in keys]
+    wrong += [Problem(key_of(key), _unknown(keys)) for key in data if key not in keys]
     found: dict[str, Any] = {
-        "name": _entry(data.get("name"), str, "name", wrong),
+        "name": _value(data.get("name"), str, "name", wrong),
         "tailnet": _entry(data.get("tailnet"), Tailnet, "tailnet", wrong),
     }
     for table, kind in _ENTRIES.items():
         entries = data.get(table, {})
-        if isinstance(entries, dict):
-            named = cast("dict[str, Any]", entries)
-            found[table] = {name: _entry(entry, kind, f"{table}.{name}", wrong) for name, entry in named.items()}
-        else:
+        if not isinstance(entries, dict):
             wrong.append(Problem(table, f"expected entries by name, as in `{table}.NAME = …`."))
+            continue
+        take = _entry if isinstance(kind, type) and issubclass(kind, Settings) else _value
+        named = cast("dict[str, Any]", entries)
+        found[table] = {name: take(entry, kind, key_of(table, name), wrong) for name, entry in named.items()}
     if wrong:
         raise BrokenFleet(origin, wrong)
     return Fleet(**found)
 
 
-def _entry(data: object, kind: Any, key: str, wrong: list[Problem]) -> Any:
-    """`data` as `kind`; where it can't be that, None and one more entry in `wrong`."""
-    if data is None:
-        wrong.append(Problem(key, "is missing."))
+def _entry(data: object, kind: type[Settings], at: str, wrong: list[Problem]) -> Settings | None:
+    """`data` as `kind`, field by field; what is wrong goes into `wrong`, and the entry is then None."""
+    before = len(wrong)
+    if not isinstance(data, dict):
+        wrong.append(
+            Problem(at, "is missing." if data is None else f"expected keys: {listed(kind.__struct_fields__)}.")
+        )
         return None
+    values = cast("dict[str, Any]", data)
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    wrong += [Problem(key_of(at, key), _unknown(fields)) for key in values if key not in fields]
+    wrong += [
+        Problem(f"{at}.{key}", "is missing.") for key, field in fields.items() if field.required and key not in values
+    ]
+    found = {
+        key: _value(values[key], field.type, f"{at}.{key}", wrong) for key, field in fields.items() if key in values
+    }
+    return kind(**found) if len(wrong) == before else None
+
+
+def _value(data: object, kind: Any, at: str, wrong: list[Problem]) -> Any:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        wrong.append(_problem(str(error), kind, key))
+        message, _, where = str(error).partition(" - at `$")
+        reason = "is missing." if data is None else f"{message[0].lower()}{message[1:]}."
+        wrong.append(Problem(f"{at}{where.removesuffix('`')}", reason))
         return None
 
 
-def _problem(text: str, kind: Any, key: str) -> Problem:
-    message, _, at = text.partition(" - at `$")
-    field = re.search(r"field `(.*)`", message, re.DOTALL)
-    if field is None:
-        return Problem(f"{key}{at.removesuffix('`')}", f"{message[0].lower()}{message[1:]}.")
-    if "unknown" in message:
-        return Problem(f"{key}.{field[1]}", f"is not known; known: {listed(kind.__struct_fields__)}.")
-    return Problem(f"{key}.{field[1]}", "is missing.")
+def _unknown(known: Iterable[str]) -> str:
+    return f"is not known; known: {listed(known)}."
