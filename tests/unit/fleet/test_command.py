@@ -24,7 +24,7 @@ def fleet(*args: str) -> Result:
 def test_check_says_what_is_in_a_good_fleet() -> None:
     result = fleet("check", OWN)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"{OWN}: good. Fleet example: 2 people; nodes: 1 headscale, 1 gateway, 1 gpu, 2 laptop.\n"
+    assert result.stdout == f"{OWN}: good. Fleet example: people: 2; nodes: 1 headscale, 1 gateway, 1 gpu, 2 laptop.\n"
 
 
 @pytest.mark.parametrize("name", ["no-gpu", "values-of-wrong-types"])
@@ -109,6 +109,11 @@ def test_show_prints_who_reaches_what_and_who_may_use_what() -> None:
     assert row(result.stdout, "gateway")[-1] == "8000"
     assert row(result.stdout, "ada") == ["ada", "ada@example.org", "ada-laptop", "coder", "code", "yes"]
     assert "Nobody reaches ada-laptop, grace-laptop." in result.stdout
+
+
+def test_show_says_that_a_managed_tailnet_has_servers_elsewhere() -> None:
+    assert "Every node also reaches Tailscale's servers" in fleet("show", str(EXAMPLES / "pods.toml")).stdout
+    assert "Tailscale" not in fleet("show", OWN).stdout
 
 
 def test_show_loses_no_letter_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def check(file: Path) -> None:
     """Say everything that can't work in FILE, each with its key; exit status 0 when all is well, else 1."""
     fleet = _load(file)
     roles = [f"{len(nodes)} {role}" for role in ROLES if (nodes := fleet.of_role(role))]
-    click.echo(f"{file}: good. Fleet {fleet.name}: {len(fleet.people)} people; nodes: {', '.join(roles)}.")
+    click.echo(f"{file}: good. Fleet {fleet.name}: people: {len(fleet.people)}; nodes: {', '.join(roles)}.")
 
 
 @command.command(name="render")

@@ -35,6 +35,8 @@ def reach_notes(fleet: Fleet) -> list[str]:
         notes.append(f"Nobody reaches {escape(', '.join(never))}.")
     if any(rule.network == "public" for rule in rules):
         notes.append("Ports with * are reached over the internet: nodes need them before they are in the tailnet.")
+    if fleet.tailnet.managed:
+        notes.append("Every node also reaches Tailscale's servers, which run the tailnet.")
     return notes
 
 
