@@ -30,7 +30,10 @@ def command() -> None:
 @command.command()
 @_FILE
 def check(file: Path) -> None:
-    """Say everything that can't work in FILE, each with its key; exit status 0 when all is well, else 1."""
+    """Say everything that can't work in FILE.
+
+    Each with its key, all at once. Exit status 0 when all is well, else 1.
+    """
     fleet = _load(file)
     roles = [f"{len(nodes)} {role}" for role in ROLES if (nodes := fleet.of_role(role))]
     click.echo(f"{file}: good. Fleet {fleet.name}: people: {len(fleet.people)}; nodes: {', '.join(roles)}.")
