@@ -5,7 +5,7 @@ PORTS ?= 8000 8700 8080
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format clean
+.PHONY: help setup demo up test test-nix golden lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,12 @@ up: ## keep the chain running until Ctrl-C
 
 test: setup ## every test that this machine can run; says which it could not
 	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
+
+test-nix: setup ## the flake, evaluated: needs nix, NIXPKGS_TREE and BAWN_FLAKE_INPUTS
+	@cd tests && ../$(BIN)/python -m pytest nix $(ARGS)
+
+golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
+	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py
 
 lint: setup ## ruff, pyright, and the hosts in uv.lock
 	$(BIN)/ruff check python tests

@@ -61,10 +61,22 @@
       eachSystem = f: lib.genAttrs systems (system: f pkgsFor.${system});
       eachLinux = f: lib.genAttrs linux (system: f pkgsFor.${system});
 
-      # One file a module; the name of the file is the name of the module.
-      modules = lib.mapAttrs' (
-        file: _: lib.nameValuePair (lib.removeSuffix ".nix" file) (./nixos-modules + "/${file}")
-      ) (lib.filterAttrs (file: kind: kind == "regular" && lib.hasSuffix ".nix" file) (builtins.readDir ./nixos-modules));
+      # One service a file; the name of the file is the name of the module.
+      modules = lib.genAttrs [
+        "default"
+        "fleet"
+        "gateway"
+        "headscale"
+        "health-gate"
+        "indexer"
+        "model-server"
+        "monitoring"
+        "nvidia"
+        "search"
+        "tailnet"
+        "web-search"
+        "weights"
+      ] (name: ./nixos-modules + "/${name}.nix");
 
       host =
         folder:
@@ -96,7 +108,7 @@
             {
               version = "0.29.2";
               src = inputs.headscale;
-              vendorHash = (lib.importJSON "${inputs.headscale}/flakehashes.json").vendor.sri;
+              vendorHash = (lib.importJSON (inputs.headscale + "/flakehashes.json")).vendor.sri;
               # nixpkgs' patch writes the tag of its own source into the version.
               postPatch = ''
                 substituteInPlace hscontrol/types/version.go \
@@ -130,6 +142,7 @@
       });
 
       nixosModules = modules;
+      homeModules.bridge = ./nixos-modules/bridge-home.nix;
 
       nixosConfigurations = lib.genAttrs [ "headscale" "gateway" "gpu" "laptop" ] (name: host ./hosts/${name});
 

@@ -1,7 +1,14 @@
-# The text of every unit of ours on every host, and the scripts that they start, as { host = { unit = text; }; }.
+# The text of every unit of ours on every host, as { host = { unit = text; }; }; units of users are under "user/".
 let
   flake = import ./evaluate.nix;
   inherit (flake.inputs.nixpkgs) lib;
-  ours = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name);
+  texts =
+    prefix: units:
+    lib.mapAttrs' (name: unit: lib.nameValuePair (prefix + name) unit.text) (
+      lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name) units
+    );
 in
-lib.mapAttrs (_: host: lib.mapAttrs (_: unit: unit.text) (ours host.config.systemd.units)) flake.nixosConfigurations
+lib.mapAttrs (
+  _: host:
+  texts "" host.config.systemd.units // texts "user/" host.config.systemd.user.units
+) flake.nixosConfigurations

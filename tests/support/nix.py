@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NIX_TESTS = ROOT / "tests" / "nix"
-STORE = ROOT / ".bawn" / "nix-store"
 
 _CONFIG = """
 experimental-features = nix-command flakes
@@ -33,12 +32,16 @@ def nix_program(name: str = "nix") -> str:
     return program
 
 
-def run(*arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run `nix …` with a store of the tests' own."""
+def run(expression: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """Evaluate an expression in which `flake` is ours and `lib` is nixpkgs'; prints JSON. Nothing is written to a store."""
     if "NIXPKGS_TREE" not in os.environ or "BAWN_FLAKE_INPUTS" not in os.environ:
         pytest.skip("NIXPKGS_TREE and BAWN_FLAKE_INPUTS name no nixpkgs and flake inputs to evaluate against")
+    whole = f"let flake = import {NIX_TESTS}/evaluate.nix; inherit (flake.inputs.nixpkgs) lib; in {expression}"
     return subprocess.run(
-        [nix_program(), *arguments, "--store", str(STORE), "--impure"],
+        [
+            *(nix_program("nix-instantiate"), "--eval", "--strict", "--json"),
+            *("--readonly-mode", "--store", "dummy://", "--expr", whole),
+        ],
         env={**os.environ, "NIX_CONFIG": _CONFIG},
         capture_output=True,
         text=True,
@@ -48,8 +51,7 @@ def run(*arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[
 
 
 def evaluate(expression: str) -> Any:
-    """The value of an expression in which `flake` is ours and `lib` is nixpkgs'."""
-    whole = f"let flake = import {NIX_TESTS}/evaluate.nix; inherit (flake.inputs.nixpkgs) lib; in {expression}"
-    done = run("eval", "--json", "--expr", whole)
+    """The value of an expression, as `run` takes it."""
+    done = run(expression)
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)

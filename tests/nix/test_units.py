@@ -1,0 +1,75 @@
+"""The committed unit texts under systemd's own eyes, on any machine that has systemd-analyze."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.golden import golden_units
+
+WORST_EXPOSURE = 2.0
+"""`systemd-analyze security` of our own services; 10 is no protection at all."""
+
+AS_ROOT = "it switches the host to another generation, which is what nixos-rebuild does, as root"
+
+EXCEPTIONS: dict[str, tuple[float, str]] = {
+    # unit: (exposure that it may have, why)
+    f"{host}/bawn-leave-generation.service": (10.0, AS_ROOT)
+    for host in ("gateway", "gpu", "headscale")
+}
+
+SERVICES = [name for name in golden_units() if name.endswith(".service")]
+
+
+def analyze() -> str:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    return program
+
+
+def installed(folder: Path, name: str) -> Path:
+    """The unit with its placeholders mapped to programs that exist."""
+    text = golden_units()[name]
+    for path in set(re.findall(r"@[A-Za-z0-9+._?=-]+@(?:/[^\s\":;]*)?", text)):
+        program = folder / "programs" / path.replace("@", "")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        if not program.exists():
+            program.symlink_to("/bin/true")
+        text = text.replace(path, str(program))
+    unit = folder / "units" / Path(name).name
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text(text, encoding="utf-8")
+    return unit
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_systemd_finds_nothing_to_say_about_a_unit(tmp_path: Path, name: str) -> None:
+    unit = installed(tmp_path, name)
+    mode = ["--user"] if "/user/" in name else []
+    run = subprocess.run(
+        [analyze(), "verify", "--man=no", "--recursive-errors=no", *mode, str(unit)],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path)},
+        check=False,
+    )
+    # It exits with 0 on keys that it doesn't know: what it says is what counts.
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if "/user/" not in name])
+def test_a_service_exposes_next_to_nothing(tmp_path: Path, name: str) -> None:
+    unit = installed(tmp_path, name)
+    limit, _ = EXCEPTIONS.get(name, (WORST_EXPOSURE, ""))
+    run = subprocess.run(
+        [analyze(), "security", "--offline=true", f"--threshold={limit * 10:g}", "--no-pager", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", run.stdout)
+    assert found is not None, run.stderr
+    assert float(found[1]) <= limit, run.stdout
