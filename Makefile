@@ -32,14 +32,14 @@ test-nix: setup ## the flake, evaluated: needs nix, NIXPKGS_TREE and BAWN_FLAKE_
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
 	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py
 
-lint: setup ## ruff, pyright, and the hosts in uv.lock
-	$(BIN)/ruff check python tests
-	$(BIN)/ruff format --check python tests
-	cd python && .venv/bin/pyright
+lint: setup ## ruff and pyright
+	@cd python && .venv/bin/ruff check . ../tests
+	@cd python && .venv/bin/ruff format --check . ../tests
+	@cd python && .venv/bin/pyright
 
 format: setup ## ruff format
-	$(BIN)/ruff check --fix python tests
-	$(BIN)/ruff format python tests
+	@cd python && .venv/bin/ruff check --fix . ../tests
+	@cd python && .venv/bin/ruff format . ../tests
 
 clean: ## remove what the targets above made, the compiled packages included
 	rm -rf python/.venv .bawn

@@ -64,6 +64,7 @@
       # One service a file; the name of the file is the name of the module.
       modules = lib.genAttrs [
         "default"
+        "bridge"
         "fleet"
         "gateway"
         "headscale"

@@ -33,7 +33,7 @@ def nix_program(name: str = "nix") -> str:
 
 
 def run(expression: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
-    """Evaluate an expression in which `flake` is ours and `lib` is nixpkgs'; prints JSON. Nothing is written to a store."""
+    """Evaluate an expression in which `flake` is ours and `lib` is nixpkgs', as JSON; nothing is written to a store."""
     if "NIXPKGS_TREE" not in os.environ or "BAWN_FLAKE_INPUTS" not in os.environ:
         pytest.skip("NIXPKGS_TREE and BAWN_FLAKE_INPUTS name no nixpkgs and flake inputs to evaluate against")
     whole = f"let flake = import {NIX_TESTS}/evaluate.nix; inherit (flake.inputs.nixpkgs) lib; in {expression}"
