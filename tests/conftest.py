@@ -1,9 +1,15 @@
 """What all tests share: the list, at the end of a run, of what this machine could not run."""
 
+import os
 from collections import Counter
 
-import hypothesis  # noqa: F401 - its plugin would import it at the end of the run, where Python 3.11 can fail on it
+import hypothesis  # early: its plugin would import it at the end of the run, where Python 3.11 can fail on it
 import pytest
+
+# CI judges a change, so that it tries the same examples each time; a developer's machine looks for new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

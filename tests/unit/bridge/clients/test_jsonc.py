@@ -86,6 +86,17 @@ def test_what_was_added_can_be_taken_out_and_the_user_keeps_all_they_had(text: s
     assert "".join(document.text.split()).replace(",}", "}") == "".join(text.split()).replace(",}", "}")
 
 
+@pytest.mark.parametrize("key", ["\\x", "\\x41", "C:\\users\\new", '\\\\"', "\\u0041", "a\\"])
+def test_backslashes_are_what_json_says_they_are(key: str) -> None:
+    text = json.dumps({key: {key: [key]}}) + " // \\x"
+    document = Jsonc(text)
+    assert document.data == {key: {key: [key]}}
+    document.set((key, "new"), key)
+    assert document.data == {key: {key: [key], "new": key}}
+    document.remove((key,))
+    assert document.data == {}
+
+
 def test_a_comment_beside_what_goes_stays() -> None:
     document = Jsonc('{\n  "a": 1, // one\n  "b": 2, // two\n  // before c\n  "c": 3 // three\n}\n')
     document.remove(("b",))

@@ -14,6 +14,10 @@ from bawn.bridge.clients.client import BrokenFile
 Path = Sequence[str]
 
 _BLANK: Final = re.compile(r"(?:\s|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(?:\\|.)")
+_BACKSLASH: Final = "\uf8fe\uf8ff"
+"""Stands for an escaped backslash while json5 reads, which would take it for the beginning of another escape.
+It is as long as what it stands for, so that every place stays; it is never written."""
 _PLACE: Final = re.compile(r"line (\d+) column (\d+)")
 
 
@@ -34,8 +38,9 @@ class Jsonc:
 
     def _parse(self) -> None:
         try:
-            document = json5.loads(self.text, loader=ModelLoader())
-            self.data: Any = json5.loads(self.text)
+            readable = _ESCAPE.sub(lambda m: _BACKSLASH if m.group() == r"\\" else m.group(), self.text)
+            document = json5.loads(readable, loader=ModelLoader())
+            self.data: Any = _restored(json5.loads(readable))
         except ValueError as error:  # JSON5DecodeError is one
             raise BrokenFile(_reason(str(error))) from error
         if not isinstance(document, JSONText) or not isinstance(document.value, JSONObject):
@@ -160,7 +165,17 @@ def _json(value: str) -> str:
 
 
 def _name(key: Node) -> str:
-    return key.characters if isinstance(key, String) else getattr(key, "name", "")
+    return _restored(key.characters) if isinstance(key, String) else getattr(key, "name", "")
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_BACKSLASH, "\\")
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    if isinstance(value, dict):
+        return {_restored(key): _restored(item) for key, item in value.items()}
+    return value
 
 
 def _member(node: JSONObject, name: str) -> tuple[Node, Node] | None:
