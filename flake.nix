@@ -137,7 +137,9 @@
       apps = eachLinux (pkgs: {
         demo = {
           type = "app";
-          program = "${pkgs.bawn.demo}/bin/bawn-demo";
+          program = toString (
+            pkgs.writeShellScript "bawn-demo" ''exec ${pkgs.bawn.demo}/bin/bawn demo "$@"''
+          );
           meta.description = "Run the whole chain on this machine once";
         };
       });

@@ -143,8 +143,11 @@ in
   # `make demo` for Nix users.
   demo = application {
     name = "demo";
-    description = "The whole of bawn on one machine";
-    extras = [ "all" ];
+    description = "The whole of bawn on one machine, with a small model";
+    extras = [
+      "all"
+      "demo" # the dependency group with the model
+    ];
   };
 }
 // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {

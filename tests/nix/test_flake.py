@@ -59,3 +59,7 @@ def test_the_cpu_build_has_nothing_of_cuda() -> None:
 
 def test_headscale_is_of_the_release_that_knows_policy_tests() -> None:
     assert evaluate("flake.inputs.nixpkgs.lib.getVersion flake.packages.x86_64-linux.headscale") == "0.29.2"
+
+
+def test_the_demo_app_starts_a_script_that_exists() -> None:
+    assert evaluate("flake.apps.x86_64-linux.demo.program").endswith("-bawn-demo")
