@@ -43,6 +43,13 @@ in
       example.gateway_url = "http://gateway.tailnet.example.org:8700";
       description = "What goes on top of the settings that the fleet renders; see `bawn/bridge/settings.py` for the keys.";
     };
+    settingsFile = mkOption {
+      type = types.package;
+      readOnly = true;
+      default = settings;
+      defaultText = lib.literalMD "the rendered settings";
+      description = "The settings file.";
+    };
   };
 
   config = lib.mkIf cfg.enable {

@@ -2,6 +2,7 @@
 {
   imports = [
     ./bridge.nix
+    ./files.nix
     ./fleet.nix
     ./gateway.nix
     ./headscale.nix

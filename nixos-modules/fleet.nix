@@ -430,5 +430,7 @@ in
   config = lib.mkIf (cfg.node != null) {
     assertions = wholeProblems ++ nodeProblems ++ personProblems ++ modelProblems;
     networking.hostName = lib.mkDefault cfg.node;
+    # One readable set of rules for each host, loaded as one transaction.
+    networking.nftables.enable = lib.mkDefault true;
   };
 }

@@ -37,6 +37,10 @@ let
     '';
   };
   file = if onTailnet then "/run/bawn-gateway/gateway.json" else settings;
+  listen = import ./tailnet-address.nix { inherit config lib pkgs; } {
+    name = "gateway";
+    inherit settings;
+  };
 
   modelNodes = lib.attrNames (
     lib.filterAttrs (
@@ -66,6 +70,7 @@ let
 in
 {
   imports = [
+    ./files.nix
     ./fleet.nix
     ./health-gate.nix
     ./indexer.nix
@@ -139,6 +144,8 @@ in
       }
     ];
 
+    bawn.files = lib.mkIf onTailnet { bawn-listen-on-tailnet = listen; };
+
     systemd.services.bawn-gateway = {
       description = "bawn gateway";
       wantedBy = [ "multi-user.target" ];
@@ -151,12 +158,7 @@ in
       # The tailnet or a GPU host may be away for hours: there is no number of tries after which to give up.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = hardening.service // {
-        ExecStartPre = lib.optional onTailnet (
-          import ./tailnet-address.nix { inherit config lib pkgs; } {
-            name = "gateway";
-            inherit settings;
-          }
-        );
+        ExecStartPre = lib.optional onTailnet (lib.getExe listen);
         ExecStart = "${lib.getExe' config.bawn.package.gateway "bawn"} gateway --settings ${file}";
         # A user with a name, since `bawn-keys` writes the keys file beside the running service.
         User = "bawn-gateway";

@@ -132,7 +132,10 @@ let
   };
 in
 {
-  imports = [ ./tailnet.nix ];
+  imports = [
+    ./files.nix
+    ./tailnet.nix
+  ];
 
   options.bawn.healthGate = {
     enable = mkOption {
@@ -183,6 +186,12 @@ in
         message = "bawn.healthGate.checks: is empty, so that every generation would count as ready; name a check or disable bawn.healthGate.enable.";
       }
     ];
+
+    bawn.files = {
+      bawn-health-gate = gate;
+      bawn-accept-generation = accept;
+      bawn-leave-generation = leave;
+    };
 
     # A oneshot that doesn't stay active is started at each switch again, with the target that wants it, and the switch
     # waits for its end.

@@ -86,6 +86,7 @@ let
 in
 {
   imports = [
+    ./files.nix
     ./fleet.nix
     ./memory.nix
     ./packages.nix
@@ -142,6 +143,8 @@ in
       assertion = repository.index == "code";
       message = "bawn.fleet.repositories.${name}.index: is ${repository.index}, but the indexer of this version fills the index code only.";
     }) repositories;
+
+    bawn.files.bawn-index-run = index;
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";

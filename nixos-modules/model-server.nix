@@ -32,9 +32,14 @@ let
     // cfg.settings;
   };
   file = if onTailnet then "/run/bawn-model-server/model-server.json" else settings;
+  listen = import ./tailnet-address.nix { inherit config lib pkgs; } {
+    name = "model-server";
+    inherit settings;
+  };
 in
 {
   imports = [
+    ./files.nix
     ./fleet.nix
     ./health-gate.nix
     ./memory.nix
@@ -115,6 +120,8 @@ in
       }
     ];
 
+    bawn.files = lib.mkIf onTailnet { bawn-listen-on-tailnet = listen; };
+
     systemd.services.bawn-model-server = {
       description = "bawn model server";
       wantedBy = [ "multi-user.target" ];
@@ -129,12 +136,7 @@ in
         hardening.service
         // lib.optionalAttrs nvidia.enable hardening.gpu
         // {
-          ExecStartPre = lib.optional onTailnet (
-            import ./tailnet-address.nix { inherit config lib pkgs; } {
-              name = "model-server";
-              inherit settings;
-            }
-          );
+          ExecStartPre = lib.optional onTailnet (lib.getExe listen);
           ExecStart = "${lib.getExe' package "bawn"} model-server --settings ${file}";
           DynamicUser = true;
           RuntimeDirectory = "bawn-model-server";

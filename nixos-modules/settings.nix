@@ -15,6 +15,12 @@ let
   ours = pkgs.writeText "${name}-settings.json" (builtins.toJSON settings);
   files = lib.optional (rendered != null) "${rendered}/${name}.json" ++ [ ours ];
 in
-pkgs.runCommand "bawn-${name}.json" { nativeBuildInputs = [ pkgs.jq ]; } ''
-  jq --slurp --sort-keys --from-file ${pkgs.writeText "${name}.jq" "reduce .[] as $part ({}; . * $part) | ${filter}"} ${lib.concatStringsSep " " files} > $out
-''
+pkgs.runCommand "bawn-${name}.json"
+  {
+    nativeBuildInputs = [ pkgs.jq ];
+    # What the file is made of beside the fleet, for whoever makes it without Nix.
+    passthru.source = { inherit settings filter; };
+  }
+  ''
+    jq --slurp --sort-keys --from-file ${pkgs.writeText "${name}.jq" "reduce .[] as $part ({}; . * $part) | ${filter}"} ${lib.concatStringsSep " " files} > $out
+  ''

@@ -12,9 +12,16 @@ let
   hardening = import ./hardening.nix;
   unit = "tailscaled-autoconnect.service";
   port = config.bawn.ports.${toString role} or null;
+
+  # nixpkgs passes the content of this file to `tailscale up --auth-key`, where every user could read it in the list of
+  # processes. A reference to the credential is no secret.
+  authKeyReference = pkgs.writeText "auth-key-reference" "file:/run/credentials/${unit}/auth-key";
 in
 {
-  imports = [ ./fleet.nix ];
+  imports = [
+    ./files.nix
+    ./fleet.nix
+  ];
 
   options.bawn.tailnet = {
     enable = mkOption {
@@ -63,17 +70,15 @@ in
       }
     ];
 
+    bawn.files = lib.mkIf (cfg.authKeyFile != null) { auth-key-reference = authKeyReference; };
+
     services.tailscale = {
       enable = true;
       interfaceName = cfg.interface;
       # Logs of connections stay here.
       disableUpstreamLogging = true;
       disableTaildrop = true;
-      # nixpkgs passes the content of this file to `tailscale up --auth-key`, where every user could read it in the list
-      # of processes. A reference to the credential is no secret.
-      authKeyFile = lib.mkIf (cfg.authKeyFile != null) (
-        toString (pkgs.writeText "auth-key-reference" "file:/run/credentials/${unit}/auth-key")
-      );
+      authKeyFile = lib.mkIf (cfg.authKeyFile != null) (toString authKeyReference);
       extraUpFlags = [
         "--hostname=${node}"
       ]
@@ -102,6 +107,10 @@ in
 
     # Names of the tailnet go to tailscaled and all others where they went before.
     services.resolved.enable = lib.mkDefault true;
+
+    # Left to itself, tailscaled would guess which of the two firewalls is in use.
+    systemd.services.tailscaled.environment.TS_DEBUG_FIREWALL_MODE =
+      if config.networking.nftables.enable then "nftables" else "iptables";
 
     networking.firewall = {
       enable = true;

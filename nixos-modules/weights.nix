@@ -62,7 +62,10 @@ let
   };
 in
 {
-  imports = [ ./fleet.nix ];
+  imports = [
+    ./files.nix
+    ./fleet.nix
+  ];
 
   options.bawn.weights = {
     enable = mkOption {
@@ -110,6 +113,8 @@ in
         message = "bawn.weights.source: is ${cfg.source}, but bawn.fleet.models.${toString key}.url names no place to fetch the weights from.";
       }
     ];
+
+    bawn.files = lib.mkIf (cfg.source == "download") { bawn-weights-download = download; };
 
     systemd.services.bawn-weights = lib.mkIf (cfg.source == "download") {
       description = "Weights of ${key}";

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from support.golden import OPTIONS, golden_units, rendered_options, rendered_units
+from support.golden import OPTIONS, golden_files, rendered_files, rendered_options
 from support.nix import NIX_TESTS, evaluate, run
 
 pytestmark = pytest.mark.timeout(600)
@@ -18,8 +18,8 @@ def test_a_host_evaluates(host: str) -> None:
     assert path.endswith(".drv")
 
 
-def test_golden_units_are_what_evaluation_gives() -> None:
-    rendered, golden = rendered_units(), golden_units()
+def test_golden_files_are_what_evaluation_gives() -> None:
+    rendered, golden = rendered_files(), golden_files()
     assert set(golden) == set(rendered), "run `make golden`"
     stale = [name for name, text in rendered.items() if golden[name] != text]
     assert not stale, "run `make golden` and look at the difference"

@@ -1,5 +1,6 @@
-"""Golden files of the Nix side: unit texts and the option manual, as evaluation gives them."""
+"""Golden files of the Nix side: what every host runs, and the option manual, as evaluation gives them."""
 
+import json
 import re
 from typing import Any
 
@@ -8,30 +9,46 @@ from support.nix import NIX_TESTS, ROOT, evaluate
 GOLDEN = NIX_TESTS / "golden"
 OPTIONS = ROOT / "docs" / "options.md"
 
-_STORE_PATH = re.compile(r"/nix/store/[a-z0-9]{32}-([A-Za-z0-9+._?=-]+?)(?:-\d[A-Za-z0-9+._?=-]*)?(?=[/\s\":]|$)")
+_STORE_PATH = re.compile(r"/nix/store/[a-z0-9]{32}-([A-Za-z0-9+._?=-]+?)(?:-\d[A-Za-z0-9+._?=-]*)?(?=[/\s\":)']|$)")
 _LOCALES = re.compile(r"^Environment=\"(?:LOCALE_ARCHIVE|TZDIR|PATH)=.*\n", re.MULTILINE)
 
 
-def rendered_units() -> dict[str, str]:
-    """Unit texts by `host/unit`; a store path is `@name@`, without hash and version.
+def rendered_files() -> dict[str, str]:
+    """Text by `host/file`; a store path is `@name@`, without hash and version. What there is: tests/nix/golden.nix.
 
     What NixOS itself puts into every unit (locales, time zones, its default PATH) is left out.
     """
-    hosts: dict[str, dict[str, str]] = evaluate(f"import {NIX_TESTS}/units.nix")
-    return {
-        f"{host}/{unit}": _LOCALES.sub("", _STORE_PATH.sub(r"@\1@", text)).strip() + "\n"
-        for host, units in hosts.items()
-        for unit, text in units.items()
-    }
+    hosts: dict[str, dict[str, str]] = evaluate(f"import {NIX_TESTS}/golden.nix")
+    return {f"{host}/{name}": _readable(name, text) for host, files in hosts.items() for name, text in files.items()}
 
 
-def golden_units() -> dict[str, str]:
+def golden_files() -> dict[str, str]:
     """The committed texts."""
     return {
         str(path.relative_to(GOLDEN)): path.read_text(encoding="utf-8")
         for path in sorted(GOLDEN.rglob("*"))
         if path.is_file()
     }
+
+
+def _readable(name: str, text: str) -> str:
+    text = _LOCALES.sub("", _STORE_PATH.sub(r"@\1@", text))
+    if name.endswith(".json"):
+        text = json.dumps(json.loads(text), indent=2, sort_keys=True)
+    elif name.endswith(".nft"):
+        text = _indented(text)
+    return text.strip() + "\n"
+
+
+def _indented(rules: str) -> str:
+    """nftables rules without the empty lines that unused parts of their template leave."""
+    depth, lines = 0, []
+    for line in (line.strip() for line in rules.splitlines()):
+        depth -= line.startswith("}")
+        if line:
+            lines.append("  " * depth + line)
+        depth += line.endswith("{")
+    return "\n".join(lines)
 
 
 def rendered_options() -> str:

@@ -1,0 +1,88 @@
+# What every host runs, as text that can be read, compared and booted without building anything: { host = { file = text; }; }.
+#   NAME.service            units of ours; those of users are under user/
+#   nixpkgs/NAME.service    units of nixpkgs that a service of ours stands on
+#   files/NAME              what the units run or read, where it isn't a package of programs
+#   settings/NAME.json      what goes on top of the settings that the fleet renders, and the jq filter after it
+#   firewall.nft            the rules of the host's firewall
+#   sysusers.conf, tmpfiles.conf    users, groups and folders that the units need
+let
+  flake = import ./evaluate.nix;
+  inherit (flake.inputs.nixpkgs) lib;
+
+  neighbours = [
+    "headscale.service"
+    "meilisearch.service"
+    "tailscaled.service"
+    "tailscaled-autoconnect.service"
+  ];
+
+  prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair (prefix + name));
+  ours = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name);
+  lines = list: lib.concatMapStrings (line: "${line}\n") list;
+
+  # NixOS makes a script of each of these parts of a unit, under this name.
+  jobs =
+    services:
+    lib.concatMapAttrs (
+      name: service:
+      lib.concatMapAttrs (
+        part: suffix:
+        lib.optionalAttrs (lib.elem "${name}.service" neighbours && service.${part} != "") {
+          "unit-script-${name}-${suffix}" = "#!@bash@/bin/bash\nset -e\n${service.${part}}";
+        }
+      ) {
+        preStart = "pre-start";
+        script = "start";
+        reload = "reload";
+      }
+    ) services;
+
+  files =
+    config:
+    let
+      inherit (config) systemd;
+      users = lib.filterAttrs (_: user: user.isSystemUser) (ours config.users.users);
+      groups = ours config.users.groups;
+    in
+    lib.mapAttrs (_: unit: unit.text) (ours systemd.units)
+    // prefixed "user/" (lib.mapAttrs (_: unit: unit.text) (ours systemd.user.units))
+    // prefixed "nixpkgs/" (
+      lib.mapAttrs (_: unit: unit.text) (lib.getAttrs (lib.filter (name: systemd.units ? ${name}) neighbours) systemd.units)
+    )
+    // prefixed "files/" (lib.mapAttrs (_: file: file.text) config.bawn.files // jobs systemd.services)
+    // prefixed "settings/" (
+      lib.mapAttrs' (name: file: lib.nameValuePair "${name}.json" (builtins.toJSON file.source)) (
+        lib.optionalAttrs config.bawn.gateway.enable { gateway = config.bawn.gateway.settingsFile; }
+        // lib.optionalAttrs config.bawn.modelServer.enable { model-server = config.bawn.modelServer.settingsFile; }
+        // lib.optionalAttrs config.bawn.bridge.enable { bridge = config.bawn.bridge.settingsFile; }
+        // lib.optionalAttrs config.bawn.headscale.enable {
+          headscale.source = {
+            inherit (config.services.headscale) settings;
+            filter = ".";
+          };
+        }
+      )
+    )
+    // {
+      "firewall.nft" = "table inet nixos-fw {\n${config.networking.nftables.tables.nixos-fw.content}}\n";
+    }
+    // lib.optionalAttrs (groups != { }) {
+      "sysusers.conf" = lines (
+        lib.mapAttrsToList (name: _: "g ${name} -") groups
+        ++ lib.mapAttrsToList (name: user: "u ${name} -:${user.group} \"${user.description}\"") users
+      );
+      "tmpfiles.conf" = lines (lib.filter (lib.hasInfix "bawn") systemd.tmpfiles.rules);
+    };
+
+  hosts = lib.mapAttrs (_: host: host.config) flake.nixosConfigurations // {
+    # A GPU host without a GPU, whose model server runs on the CPU: what machines without a card can boot.
+    gpu-without-card =
+      (flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.enable = false; } ]; }).config;
+  };
+in
+lib.mapAttrs (_: files) hosts
+// {
+  fleet."fleet.json" = builtins.toJSON (
+    lib.filterAttrsRecursive (_: value: value != null) flake.nixosConfigurations.gateway.config.bawn.fleet
+  );
+}
