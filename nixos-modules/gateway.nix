@@ -144,7 +144,10 @@ in
       }
     ];
 
-    bawn.files = lib.mkIf onTailnet { bawn-listen-on-tailnet = listen; };
+    bawn.files = {
+      bawn-keys = keys;
+    }
+    // lib.optionalAttrs onTailnet { bawn-listen-on-tailnet = listen; };
 
     systemd.services.bawn-gateway = {
       description = "bawn gateway";

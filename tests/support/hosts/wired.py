@@ -1,0 +1,142 @@
+"""The example team's four hosts, joined by a plain wire in the tailnet's place."""
+
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from bawn.model_server.settings import default_model_path
+from support.hosts import golden_host, tree
+from support.hosts.machine import Machine
+from support.hosts.network import TAILNET, UNDERLAY, Networks
+from support.nix import ROOT
+
+DOMAIN: Final = "tailnet.example.org"
+SECRETS: Final = "/var/lib/bawn-secrets"
+PERSON: Final = "ada"
+"""User of the laptop."""
+UID: Final = 1000
+_MESH: Final = ("tailscaled.service", "tailscaled-autoconnect.service")
+_STAND_IN: Final = """#!/bin/bash
+# The wire's answer to `tailscale ip -4`.
+exec cat /run/tailnet-address 2>/dev/null
+"""
+
+
+class WiredHosts:
+    """Headscale, gateway, GPU host and laptop: `bawn`'s own units, on addresses that the tailnet would give.
+
+    What stands in for the mesh is a second bridge whose interface in each host is called `tailscale0`, a hosts file in
+    MagicDNS's place, and a program that says the address. Firewalls, units, settings and credentials are the real ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.networks = Networks(UNDERLAY, TAILNET)
+        self.token = secrets.token_hex(16)
+        self._folder = folder
+        base = tree.debian()
+        nodes = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
+        model = default_model_path()
+        assert model is not None
+        weights = [(model, "/var/lib/bawn-weights/Qwen3.6-27B-Q4_K_M.gguf")]
+        self.machines = {
+            host: Machine(
+                host,
+                folder / host,
+                base,
+                namespace=self.networks.join(host),
+                binds=[*golden_host.binds(), *(weights if host == "gpu" else [])],
+                memory_bytes=2 * 1024**3 if host == "gateway" else None,
+                cpus="0" if host == "gateway" else None,
+            )
+            for host in nodes
+        }
+        names = "".join(f"{self.address(host)} {node}.{DOMAIN}\n" for host, node in nodes.items())
+        for host, machine in self.machines.items():
+            golden = "gpu-without-card" if host == "gpu" else host
+            machine.write("/opt/tailnet/bin/tailscale", _STAND_IN, mode=0o755)
+            golden_host.lay(
+                machine,
+                golden,
+                node=nodes[host],
+                programs={"tailscale": "/opt/tailnet"},
+                without=(*_MESH, "headscale.service", "meilisearch.service"),
+            )
+            machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
+        self.gateway.write(f"{SECRETS}/token-gpu", self.token, mode=0o600)
+        self.gpu.write(f"{SECRETS}/token", self.token, mode=0o600)
+        _repository(self.gateway.root / "srv" / "git" / "app")
+        _person(self.laptop)
+
+    @property
+    def headscale(self) -> Machine:
+        """The coordination server's host."""
+        return self.machines["headscale"]
+
+    @property
+    def gateway(self) -> Machine:
+        """The gateway's host."""
+        return self.machines["gateway"]
+
+    @property
+    def gpu(self) -> Machine:
+        """The GPU host, without a card."""
+        return self.machines["gpu"]
+
+    @property
+    def laptop(self) -> Machine:
+        """Ada's laptop."""
+        return self.machines["laptop"]
+
+    def address(self, host: str, version: int = 4) -> str:
+        """The host's address on the wire in the tailnet's place."""
+        return self.networks.address(host, TAILNET, version)
+
+    def underlay(self, host: str, version: int = 4) -> str:
+        """The host's address on its provider's network."""
+        return self.networks.address(host, UNDERLAY, version)
+
+    def start(self, *hosts: str, joined: bool = True) -> None:
+        """Boot hosts; without `joined` they have no tailnet address yet."""
+        for host in hosts:
+            self.machines[host].start()
+            if joined:
+                self.join(host)
+
+    def join(self, host: str) -> None:
+        """Give a host its tailnet address."""
+        self.networks.connect(host, TAILNET)
+        self.machines[host].succeed(f"echo {self.address(host)} > /run/tailnet-address")
+
+    def give_key(self) -> None:
+        """Make an API key on the gateway and give it to the laptop's user, as an operator would."""
+        key = self.gateway.succeed("bawn-keys add ada").split()[-1]
+        self.laptop.succeed(f"install -d -o {PERSON} -g {PERSON} /home/{PERSON}/.config/bawn")
+        self.laptop.write(f"/home/{PERSON}/.config/bawn/gateway.key", f"{key}\n", mode=0o600)
+        self.laptop.succeed(f"chown -R {PERSON}:{PERSON} /home/{PERSON}")
+        self.laptop.succeed(f"systemctl --user --machine={PERSON}@ restart bawn-bridge.service")
+
+    def close(self) -> None:
+        """End all hosts."""
+        for machine in self.machines.values():
+            machine.close()
+        self.networks.close()
+
+
+def _repository(folder: Path) -> None:
+    """A git repository to index: this project's Python sources."""
+    shutil.copytree(ROOT / "python" / "src" / "bawn", folder / "bawn", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ("git", "-C", str(folder), "-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    for step in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "Sources")):
+        subprocess.run([*git, *step], check=True)
+
+
+def _person(machine: Machine) -> None:
+    """A user whose services run from boot on, as `users.users.ada` with a session."""
+    subprocess.run(
+        ["chroot", str(machine.root), "useradd", "--uid", str(UID), "--create-home", PERSON],
+        check=True,
+        capture_output=True,
+    )
+    machine.write(f"/var/lib/systemd/linger/{PERSON}", "")
