@@ -89,6 +89,35 @@
           ];
         };
 
+      # How a host's disk is written: BIOS and qcow2 for what providers rent, UEFI and raw for what stands under a desk.
+      diskFormats = {
+        headscale = "qemu";
+        gateway = "qemu";
+        gpu = "raw-efi";
+        laptop = "raw-efi";
+      };
+
+      vmTests =
+        pkgs:
+        lib.mapAttrs' (name: test: lib.nameValuePair "vm-${name}" test) (
+          import ./tests/vm { inherit lib pkgs self; }
+        );
+
+      # Scripts and files of every host: building them is what runs shellcheck over them.
+      hostFiles =
+        pkgs:
+        pkgs.linkFarm "bawn-host-files" (
+          lib.concatLists (
+            lib.mapAttrsToList (
+              host: nixos:
+              lib.mapAttrsToList (name: path: {
+                name = "${host}/${name}";
+                inherit path;
+              }) nixos.config.bawn.files
+            ) self.nixosConfigurations
+          )
+        );
+
       treefmt =
         pkgs:
         (import inputs.treefmt-nix).evalModule pkgs {
@@ -131,29 +160,66 @@
           // {
             headscale = pkgs.headscale_0_29;
           }
+          // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") (
+            {
+              pod-image = pkgs.callPackage ./nixos-modules/pod/image.nix { };
+            }
+            # The example hosts as disks: for providers that take an image, and for a USB stick or an SSD.
+            // lib.mapAttrs' (
+              name: format:
+              lib.nameValuePair "image-${name}" self.nixosConfigurations.${name}.config.system.build.images.${format}
+            ) diskFormats
+          )
         )
       );
 
-      apps = eachLinux (pkgs: {
-        demo = {
-          type = "app";
-          program = toString (
-            pkgs.writeShellScript "bawn-demo" ''exec ${pkgs.bawn.demo}/bin/bawn demo "$@"''
+      apps =
+        let
+          app = pkgs: package: command: description: {
+            type = "app";
+            program = toString (
+              pkgs.writeShellScript "bawn-${command}" ''exec ${lib.getExe' package "bawn"} ${command} "$@"''
+            );
+            meta = { inherit description; };
+          };
+        in
+        lib.recursiveUpdate
+          (eachSystem (pkgs: {
+            doctor = app pkgs pkgs.bawn.bridge "doctor" "Say what is wrong between this machine and its gateway";
+          }))
+          (
+            eachLinux (pkgs: {
+              demo = app pkgs pkgs.bawn.demo "demo" "Run the whole chain on this machine once";
+              plan = app pkgs pkgs.bawn.model-server "plan" "Say which model fits which GPU, with how much context";
+            })
           );
-          meta.description = "Run the whole chain on this machine once";
-        };
-      });
 
       nixosModules = modules;
       homeModules.bridge = ./nixos-modules/bridge-home.nix;
 
       nixosConfigurations = lib.genAttrs [ "headscale" "gateway" "gpu" "laptop" ] (name: host ./hosts/${name});
 
+      templates = rec {
+        fleet = {
+          path = ./hosts;
+          description = "A team's own coding assistant: its fleet and four hosts";
+          welcomeText = "Change `fleet.nix` and each `hardware.nix`, then `nix flake check --no-build`.";
+        };
+        default = fleet;
+      };
+
       formatter = eachSystem (pkgs: (treefmt pkgs).config.build.wrapper);
 
-      checks = eachLinux (pkgs: {
-        formatting = (treefmt pkgs).config.build.check self;
-      });
+      # The VM tests need /dev/kvm; all else builds anywhere.
+      checks = eachLinux (
+        pkgs:
+        {
+          formatting = (treefmt pkgs).config.build.check self;
+        }
+        // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") (
+          { host-files = hostFiles pkgs; } // vmTests pkgs
+        )
+      );
 
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShell {

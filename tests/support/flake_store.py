@@ -1,4 +1,4 @@
-"""A Nix store of the tests' own, in the cache folder, and the flake's inputs in it: `/nix` is neither needed nor touched.
+"""A Nix store of the tests' own, in the cache folder, with the flake's inputs in it: `/nix` isn't needed or touched.
 
 An input whose content is what flake.lock says is found there by its hash, so that neither the network nor an override
 is needed for it.
@@ -46,12 +46,13 @@ def store() -> Path:
     return cache_folder() / "store"
 
 
-def nix(program: str, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+def nix(program: str, *arguments: str, timeout_s: float, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command of Nix on that store."""
     cache = cache_folder() / "nix-cache"
     cache.mkdir(parents=True, exist_ok=True)
     return subprocess.run(
         [program, *arguments, "--store", str(store())],
+        cwd=cwd,
         env={**os.environ, "NIX_CONFIG": CONFIG, "XDG_CACHE_HOME": str(cache)},
         capture_output=True,
         text=True,
@@ -83,8 +84,8 @@ def named_inputs() -> dict[str, Path]:
     return {"nixpkgs": Path(tree), **{name: Path(folder) / at for name, at in FOLDERS.items()}}
 
 
-def overrides(program: str, source: Path) -> list[str]:
-    """Put the named inputs into the store; the options for those that are not what flake.lock of `source` says.
+def lock_to_named_inputs(program: str, source: Path) -> None:
+    """Put the named inputs into the store, and let flake.lock of `source` name those that are not what it says.
 
     Raises:
         InputsMissingError: one of them isn't there.
@@ -98,8 +99,11 @@ def overrides(program: str, source: Path) -> list[str]:
         told = nix(program, "path-info", "--json", added.stdout.strip(), timeout_s=60)
         ((at, info),) = json.loads(told.stdout).items()
         if info["narHash"] != lock[name]["locked"]["narHash"]:
+            # A path in the store is not copied again, which for nixpkgs would take minutes.
             options += ["--override-input", name, f"path:{at}"]
-    return options
+    if options:
+        locked = nix(program, "flake", "lock", *options, f"path:{source}", timeout_s=300)
+        assert locked.returncode == 0, locked.stderr
 
 
 def fetched_inputs(program: str, source: Path) -> dict[str, Path]:
