@@ -10,6 +10,7 @@
         ├── NotFound              404  not_found
         │   └── ModelNotFound     404  model_not_found
         ├── MethodNotAllowed      405  method_not_allowed
+        ├── Conflict              409  conflict               a webhook delivery that was taken before
         ├── RequestTooLarge       413  request_too_large
         ├── Overloaded            429  overloaded             carries Retry-After
         ├── InternalError         500  internal_error
@@ -99,6 +100,10 @@ class MethodNotAllowed(RequestError):
     status, code, kind = 405, "method_not_allowed", "invalid_request_error"
 
 
+class Conflict(RequestError):
+    status, code, kind = 409, "conflict", "invalid_request_error"
+
+
 class RequestTooLarge(RequestError):
     status, code, kind = 413, "request_too_large", "invalid_request_error"
 
@@ -127,7 +132,16 @@ class UpstreamTimeout(RequestError):
 
 
 def _by_status() -> dict[int, type[RequestError]]:
-    classes = (InvalidRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, RequestTooLarge, Overloaded)
+    classes = (
+        InvalidRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        MethodNotAllowed,
+        Conflict,
+        RequestTooLarge,
+        Overloaded,
+    )
     return {c.status: c for c in (*classes, InternalError, UpstreamBroken, Unavailable, UpstreamTimeout)}
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Surface = Literal["chat", "completions", "fim", "embeddings", "models", "mcp", "health", "other"]
+Surface = Literal["chat", "completions", "fim", "embeddings", "models", "mcp", "webhook", "health", "other"]
 """Which API was called; never the path that the client wrote."""
 
 

@@ -24,6 +24,9 @@ from bawn.gateway.relay.health import HealthChecks
 from bawn.gateway.relay.routing import Router
 from bawn.gateway.relay.surfaces import Relay
 from bawn.gateway.settings import GatewaySettings, UpstreamSettings
+from bawn.gateway.webhooks import routes as webhook_routes
+from bawn.gateway.webhooks.receiving import WebhookReceiver
+from bawn.gateway.webhooks.settings import WebhookSettings
 from bawn.relay.timeouts import Timeouts
 from bawn.relay.upstream import Upstream
 from bawn.search.tools import CodeSearch, render_chunks
@@ -64,7 +67,7 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
                 await backend.upstream.aclose()
 
     return make_app(
-        [*routes.ROUTES, *mount.ROUTES, *status.ROUTES],
+        [*routes.ROUTES, *mount.ROUTES, *status.ROUTES, *webhook_routes.ROUTES],
         max_body_bytes=settings.max_body_bytes,
         lifespan=[upstreams, endpoint.running],
         gate=gate,
@@ -74,12 +77,17 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
         metrics=metrics,
         readiness=status.Readiness(backends, None if index is None else index.ready),
         mcp=endpoint,
+        webhooks=None if settings.webhooks is None else _receiver(settings.webhooks),
     )
 
 
 def _backend(upstream: UpstreamSettings, timeouts: Timeouts) -> Backend:
     token = None if upstream.token_file is None else read_secret(Path(upstream.token_file))
     return Backend(Upstream(upstream.name, upstream.url, token=token, timeouts=timeouts), upstream.models)
+
+
+def _receiver(settings: WebhookSettings) -> WebhookReceiver:
+    return WebhookReceiver(settings, read_secret(Path(settings.secret_file)))
 
 
 async def run(settings: GatewaySettings) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bawn.contracts.errors import SettingsError
 from bawn.gateway.auth.store import KeyStore
 from bawn.gateway.settings import GatewaySettings, UpstreamSettings
+from bawn.gateway.webhooks.check import webhook_problems
 from bawn.service.settings import read_secret
 
 
@@ -20,6 +21,7 @@ def problems(settings: GatewaySettings) -> list[str]:
             _upstreams(settings.upstreams),
             _aliases(settings),
             _files(settings),
+            webhook_problems(settings.webhooks),
         )
     )
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bawn.gateway.webhooks.settings import WebhookSettings
 from bawn.relay.timeouts import Timeouts
 from bawn.service.settings import Settings, state_dir
 
@@ -33,6 +34,8 @@ class GatewaySettings(Settings, frozen=True):
     """Where the hashes of the API keys are kept; `keys.json` in the state directory by default."""
     index_dir: str | None = None
     """The embedded search index that `/mcp` answers from."""
+    webhooks: WebhookSettings | None = None
+    """Push webhooks of forges, at `/webhooks/<forge>`; see `bawn/gateway/webhooks/settings.py`."""
     timeouts: Timeouts = Timeouts()
     keepalive_s: float = 15.0
     """While nothing comes from the upstream, a waiting client hears from us this often."""

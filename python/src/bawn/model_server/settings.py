@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from bawn.contracts.errors import SettingsError
-from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.options import EngineOptions, KvType
 from bawn.model_server.engine.sampling import Sampling
 from bawn.service.settings import Settings
 
@@ -36,8 +36,11 @@ class ModelServerSettings(Settings, frozen=True):
     """Tokens of one decode step."""
     threads: int = 0
     """Threads of a decode step; 0: one a physical core."""
-    n_gpu_layers: int = -1
-    """Layers on the GPU; -1: all."""
+    n_gpu_layers: int | None = None
+    """Layers on the GPU; -1: all; not set: all in a build for GPUs, none in another. What is meant for a GPU never runs
+    on the CPU: without a GPU the server says why and ends."""
+    kv_type: KvType = "f16"
+    """Type of the KV cache's numbers: f16, bf16, q8_0 (half of it) or q4_0 (a quarter)."""
     queue_size: int = 64
     """Requests that may wait for a slot; more are answered 429."""
     token_file: str = ""
@@ -47,7 +50,7 @@ class ModelServerSettings(Settings, frozen=True):
     """A request that takes longer, waiting included, is ended."""
     stall_s: float = 120.0
     """A decode loop that has not gone round for so long is dead: the systemd watchdog is not answered."""
-    drain_s: float = 10.0
+    drain_s: float = 30.0
     """Seconds that answers under way get when the server stops."""
     sampling: SamplingDefaults = SamplingDefaults()
 
@@ -57,11 +60,13 @@ class ModelServerSettings(Settings, frozen=True):
         Raises:
             SettingsError: a number is out of range; names the key and the range.
         """
-        least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "n_gpu_layers": -1, "queue_size": 1}
+        least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "queue_size": 1}
         least |= {"max_body_bytes": 1024, "port": 1}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise SettingsError(f"{key}: is {getattr(self, key)}, and must be at least {low}.")
+        if self.n_gpu_layers is not None and self.n_gpu_layers < -1:
+            raise SettingsError(f"n_gpu_layers: is {self.n_gpu_layers}, and must be at least -1, which means all.")
         for key in ("request_timeout_s", "stall_s", "drain_s"):
             if getattr(self, key) <= 0:
                 raise SettingsError(f"{key}: is {getattr(self, key)}, and must be more than 0 seconds.")
@@ -85,6 +90,7 @@ class ModelServerSettings(Settings, frozen=True):
             n_batch=self.n_batch,
             threads=self.threads,
             n_gpu_layers=self.n_gpu_layers,
+            kv_type=self.kv_type,
             queue_size=self.queue_size,
         )
 

@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+KvType = Literal["f16", "bf16", "q8_0", "q4_0"]
+"""The types that flash attention is compiled for on GPUs, K and V alike."""
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,8 +22,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one decode step: also how long a cancelled prefill may still hold the engine."""
     threads: int = 0
     """Threads of a decode step; 0: one a physical core."""
-    n_gpu_layers: int = -1
-    """Layers on the GPU; -1: all."""
+    n_gpu_layers: int | None = None
+    """Layers on the GPU; -1: all; None: all in a build for GPUs, none in another."""
+    kv_type: KvType = "f16"
+    """Type of the KV cache's numbers."""
     queue_size: int = 64
     """Requests that may wait for a slot."""
 

@@ -11,6 +11,15 @@ from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.native_log import native_log
 from bawn.model_server.engine.options import DEFAULT_CONTEXT, EngineOptions, physical_cores
 from bawn.model_server.engine.vocabulary import Vocabulary
+from bawn.model_server.gpu.devices import hardware
+from bawn.model_server.gpu.offload import missing_layers, planned_layers
+
+_KV_TYPES = {
+    "f16": llama.GGML_TYPE_F16,
+    "bf16": 30,  # GGML_TYPE_BF16, which llama-cpp-python does not name
+    "q8_0": llama.GGML_TYPE_Q8_0,
+    "q4_0": llama.GGML_TYPE_Q4_0,
+}
 
 
 class EngineFault(Exception):
@@ -39,14 +48,18 @@ class Runtime:
         """Load the model and make the context.
 
         Raises:
-            SettingsError: llama.cpp refuses the file, or has no memory for the context.
+            SettingsError: llama.cpp refuses the file, has no memory for the context, or layers that belong on a GPU
+                are not there.
         """
         check_gguf(options.model)
         self._log = native_log()
-        llama.llama_backend_init()
+        layers = planned_layers(options.n_gpu_layers, hardware())
         self._context: Any = None
-        self._model: Any = self._load(options)
+        self._model: Any = self._load(options, layers)
         try:
+            missing = missing_layers(layers, self._log.offloaded, self._log.gpu_mib("model"))
+            if missing is not None:
+                raise SettingsError(missing)
             self._vocab_or_refuse(options.model)
             self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self._model))
             self.trained_context = int(llama.llama_model_n_ctx_train(self._model))
@@ -58,9 +71,10 @@ class Runtime:
         self.cuts_suffixes = True
         """Whether the end of a sequence can be forgotten; found out at the first refusal (recurrent models)."""
 
-    def _load(self, options: EngineOptions) -> Any:
+    def _load(self, options: EngineOptions, layers: int) -> Any:
         params = llama.llama_model_default_params()
-        params.n_gpu_layers = options.n_gpu_layers
+        params.n_gpu_layers = layers
+        self._log.forget_sizes()
         model = llama.llama_model_load_from_file(str(options.model).encode(), params)
         if not model:
             raise SettingsError(
@@ -85,6 +99,7 @@ class Runtime:
         params.n_seq_max = options.n_slots
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True  # one long session may use the whole cache
+        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
         params.no_perf = True
         context = llama.llama_init_from_model(self._model, params)
         if not context:

@@ -1,0 +1,109 @@
+"""llama.cpp with CUDA, compiled from the locked sdist: hours on two cores, once for each set of sdist and flags.
+
+    cd tests && python -m cuda.build
+
+A build that was cut off goes on where it was.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from cuda.recipe import Recipe, Sdist, read_recipe
+from cuda.toolkit import Toolkit, cache_folder, set_up_toolkit
+
+
+class Build(msgspec.Struct, frozen=True):
+    """A finished build."""
+
+    libraries: Path
+    """Folder with libllama.so, libggml-cuda.so and the others: for `LLAMA_CPP_LIB_PATH`."""
+    toolkit: Toolkit
+    recipe: Recipe
+
+
+class SdistError(Exception):
+    """The sdist can't be had, or is not the one that is locked."""
+
+
+def folder_of(recipe: Recipe) -> Path:
+    """Where the build of `recipe` is or will be."""
+    return cache_folder() / f"build-{recipe.key}"
+
+
+def build() -> Build:
+    """The build of this checkout's recipe, compiled now where it isn't in the cache.
+
+    Raises:
+        SdistError: the sdist can't be had.
+        subprocess.CalledProcessError: the compilation failed; its output says where.
+    """
+    recipe = read_recipe()
+    toolkit = set_up_toolkit()
+    folder = folder_of(recipe)
+    built = Build(libraries=folder / "libraries" / "llama_cpp" / "lib", toolkit=toolkit, recipe=recipe)
+    done = folder / "complete.json"
+    if done.exists():
+        return built
+    folder.mkdir(parents=True, exist_ok=True)
+    source = _source(recipe.sdist, folder)
+    tree, staged = folder / "cmake", folder / "libraries"
+    environment = toolkit.environment()
+    began = time.monotonic()
+    configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(tree), "-DCMAKE_BUILD_TYPE=Release"]
+    configure += [f"-DCMAKE_CUDA_COMPILER={toolkit.root / 'bin' / 'nvcc'}", f"-DCUDAToolkit_ROOT={toolkit.root}"]
+    # What scikit-build-core would set: where the libraries are installed.
+    configure += [f"-DSKBUILD_PLATLIB_DIR={staged}", f"-DCMAKE_INSTALL_PREFIX={staged}"]
+    subprocess.run([*configure, *recipe.flags.definitions], env=environment, check=True)
+    subprocess.run(["cmake", "--build", str(tree), "--parallel", str(_jobs())], env=environment, check=True)
+    subprocess.run(["cmake", "--install", str(tree)], env=environment, check=True, stdout=subprocess.DEVNULL)
+    done.write_text(json.dumps({"seconds": round(time.monotonic() - began)}), encoding="utf-8")
+    return built
+
+
+def _jobs() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _source(sdist: Sdist, folder: Path) -> Path:
+    source = folder / sdist.file.removesuffix(".tar.gz")
+    if source.exists():
+        return source
+    archive = folder / sdist.file
+    archive.write_bytes(_download(sdist))
+    fresh = folder / "unpacking"
+    shutil.rmtree(fresh, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(fresh, filter="data")
+    (fresh / source.name).rename(source)
+    return source
+
+
+def _download(sdist: Sdist) -> bytes:
+    """The sdist from the package index that this machine is set up for, checked against the lock."""
+    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
+    page = f"{index.rstrip('/')}/llama-cpp-python/"
+    accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(page, headers=accept), timeout=60) as answer:
+        files = {file["filename"]: file["url"] for file in json.load(answer)["files"]}
+    if sdist.file not in files:
+        raise SdistError(f"{page} does not offer {sdist.file}.")
+    with urllib.request.urlopen(files[sdist.file], timeout=600) as answer:
+        content = answer.read()
+    if hashlib.sha256(content).hexdigest() != sdist.sha256:
+        raise SdistError(f"{sdist.file} is not the one in uv.lock: its hash differs.")
+    return content
+
+
+if __name__ == "__main__":
+    print(build().libraries)
+    sys.exit(0)

@@ -1,0 +1,69 @@
+"""What is compiled and how: the locked sdist, and the flags that the flake compiles it with."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON: Final = ROOT / "python"
+TOOLKIT: Final = Path(__file__).with_name("toolkit.txt")
+"""Packages of the toolkit, each with its hashes."""
+
+_PACKAGE = "llama-cpp-python"
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """python/llama-cpp.json, which python/package.nix reads too."""
+
+    cuda: str
+    architectures: list[str]
+    """In CMake's terms, e.g. `89-real`."""
+    cmake: dict[str, str]
+    cmake_cuda: dict[str, str]
+
+    @property
+    def definitions(self) -> list[str]:
+        """CMake's arguments, as the flake passes them."""
+        given = [*self.cmake.items(), *self.cmake_cuda.items()]
+        given.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(self.architectures)))
+        return [f"-D{name}={value}" for name, value in given]
+
+
+class Sdist(msgspec.Struct, frozen=True):
+    """A source package as uv.lock names it."""
+
+    version: str
+    file: str
+    sha256: str
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """All that a build depends on."""
+
+    flags: Flags
+    sdist: Sdist
+
+    @property
+    def key(self) -> str:
+        """Name of the build: equal for equal sdist, flags and toolkit."""
+        parts = [self.sdist.sha256, *self.flags.definitions, TOOLKIT.read_text(encoding="utf-8")]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def read_recipe() -> Recipe:
+    """The recipe of this checkout."""
+    flags = msgspec.json.decode((PYTHON / "llama-cpp.json").read_bytes(), type=Flags)
+    lock = tomllib.loads((PYTHON / "uv.lock").read_text(encoding="utf-8"))
+    package = next(package for package in lock["package"] if package["name"] == _PACKAGE)
+    sdist = package["sdist"]
+    return Recipe(
+        flags=flags,
+        sdist=Sdist(
+            version=package["version"],
+            file=sdist["url"].rsplit("/", 1)[-1],
+            sha256=sdist["hash"].removeprefix("sha256:"),
+        ),
+    )
