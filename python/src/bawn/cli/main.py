@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "demo": ("demo", "all", "Run the whole chain on this machine once."),
     "fleet": ("fleet", None, "Check the fleet, render its nodes' settings, show who reaches what."),
     "gateway": ("gateway", "gateway", "Run the gateway."),
+    "gpu-check": ("gpu_check", "model", "Check that llama.cpp computes on the GPU, and rightly."),
     "index": ("index", "indexer", "Index repositories for search."),
     "keys": ("keys", None, "Make, list and revoke API keys of the gateway."),
     "model-server": ("model_server", "model", "Serve a GGUF model."),

@@ -72,8 +72,11 @@ def test_a_card_that_miscomputes_is_not_called_well() -> None:
 
 _DYING = {
     "no code for the card": (
-        "sys.stderr.write('computing on CUDA0\\nCUDA error: no kernel image is available for execution on the device\\n');"
-        "os.abort()",
+        "from bawn.model_server.gpu import probe; from bawn.model_server.engine.native_log import native_log;"
+        "import logging; logging.getLogger('bawn').addHandler(h := logging.StreamHandler());"
+        "h.setFormatter(probe.JsonFormatter()); sys.stderr.write('computing on CUDA0\\n');"
+        "log = native_log(); log._take(4, b'CUDA error: no kernel image is available for execution on the device', 0);"
+        "log._take(4, b'  current device: 0', 0); os.abort()",
         "CUDA failed while computing on CUDA0: no kernel image is available for execution on the device; "
         "this build holds no code for the card: see `architectures` in python/llama-cpp.json.",
     ),

@@ -20,6 +20,7 @@ _INFO, _WARN, _ERROR = 2, 3, 4
 
 _BUFFER: Final = re.compile(rb"^\w+: +(\S+) +(model|KV|RS|compute) buffer size = +([\d.]+) MiB")
 _OFFLOADED: Final = re.compile(rb"^\w+: offloaded (\d+)/(\d+) layers to GPU")
+_CUDA_ERROR: Final = re.compile(rb"^CUDA error: (.+)")
 _CUDA_REFUSAL: Final = re.compile(rb"^ggml_cuda_init: failed to initialize CUDA: (.+)")
 
 
@@ -58,9 +59,13 @@ class NativeLog:
         if level == _ERROR:
             self.errors += 1
             self.last_error = text.decode("utf-8", "replace").strip() or self.last_error
-            refusal = _CUDA_REFUSAL.match(text)
-            if refusal:
+            if refusal := _CUDA_REFUSAL.match(text):
                 self.cuda_refusal = refusal[1].decode("utf-8", "replace").strip()
+            if fatal := _CUDA_ERROR.match(text):
+                # The last line of this process, which llama.cpp ends now. The reason is of cudaGetErrorString's list.
+                reason = fatal[1].decode("utf-8", "replace").strip()
+                event(_log, "cuda_error", level=logging.CRITICAL, reason=reason)
+                return
             # The text stays out of the log: after the load it may hold pieces of what clients sent.
             event(_log, "llama_error", level=logging.WARNING, count=self.errors)
         elif level == _WARN:

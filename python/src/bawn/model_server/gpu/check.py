@@ -14,7 +14,7 @@ from bawn.model_server.gpu.probe import Findings
 TIMEOUT_S: Final = 120.0
 """CUDA's first start on a large host takes some 10 s; one that hangs in the driver never ends."""
 
-_CUDA_ERROR: Final = re.compile(r"CUDA error: (.+)")
+_CUDA_ERROR: Final = re.compile(r'"event":"cuda_error".*"reason":"([^"]+)"')
 _MENDS: Final = {
     "no kernel image is available for execution on the device": (
         "this build holds no code for the card: see `architectures` in python/llama-cpp.json"

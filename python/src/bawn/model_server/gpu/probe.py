@@ -5,12 +5,14 @@
 Prints a `Findings` as JSON. Without a device's name it tries every GPU.
 """
 
+import logging
 import sys
 
 import msgspec
 
 from bawn.model_server.gpu.devices import Hardware, hardware
 from bawn.model_server.gpu.kernels import KernelError, run_on
+from bawn.service.logs import OURS, JsonFormatter
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -41,4 +43,8 @@ def probe(names: list[str]) -> Findings:
 
 
 if __name__ == "__main__":
+    # A CUDA error ends this process from within; what the log says of it is all that is left.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.getLogger(OURS).addHandler(handler)
     sys.stdout.buffer.write(msgspec.json.encode(probe(sys.argv[1:])))
