@@ -59,10 +59,14 @@ in
     };
     architectures = mkOption {
       type = types.listOf types.str;
-      default = compiled.architectures;
+      default = map (lib.removeSuffix "-real") compiled.architectures;
       defaultText = lib.literalMD "the architectures in `python/llama-cpp.json`";
       example = [ "89" ];
-      description = "GPU architectures that the model server holds code for, as compute capabilities without their dot.";
+      description = ''
+        GPU architectures that the model server holds code for, as compute capabilities without their dot. Such code
+        runs on cards of the same major version and the same or a later minor one; with an `a` after it, on exactly
+        this capability. A card that none covers is refused before the model server starts.
+      '';
     };
     minimumDriver = mkOption {
       type = types.str;

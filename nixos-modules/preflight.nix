@@ -29,8 +29,20 @@ let
         exit 1
       }
 
+      # Code for 80 runs on 8.0 and later 8.x; code for 120a on 12.0 alone.
+      covers() {
+        local architecture
+        for architecture in ${lib.concatStringsSep " " nvidia.architectures}; do
+          case $architecture in
+            *a) [ "$1" != "''${architecture%a}" ] || return 0 ;;
+            *) [ "''${1%?}" != "''${architecture%?}" ] || [ "$1" -lt "$architecture" ] || return 0 ;;
+          esac
+        done
+        return 1
+      }
+
       [ -r /proc/driver/nvidia/version ] ||
-        refuse "The NVIDIA kernel module isn't loaded: see \`journalctl -k -g nvidia\`; is there an NVIDIA GPU of the Turing generation or later in this host?"
+        refuse "The NVIDIA kernel module isn't loaded: see \`journalctl -k -g nvidia\`; is there an NVIDIA GPU of the Ampere generation or later in this host?"
 
       # "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.173.02  Release Build …"
       loaded=$(grep -m 1 '^NVRM version:' /proc/driver/nvidia/version | grep -o -E -m 1 '[0-9]{3}\.[0-9]+(\.[0-9]+)?' | head -n 1)
@@ -52,9 +64,8 @@ let
       total=0 free=0
       while IFS=, read -r name capability here unused; do
         capability=''${capability//[ .]/}
-        if [ "$capability" -lt ${lib.head (lib.naturalSort nvidia.architectures)} ]; then
-          refuse "$name has compute capability $capability, and the model server holds code from ${lib.head (lib.naturalSort nvidia.architectures)} on (${lib.concatStringsSep ", " nvidia.architectures})."
-        fi
+        covers "$capability" ||
+          refuse "$name has compute capability $capability, and the model server holds no code for it (it has ${lib.concatStringsSep ", " nvidia.architectures}): add it to architectures in python/llama-cpp.json."
         total=$((total + here)) free=$((free + unused))
       done <<< "$answer"
 
@@ -64,14 +75,20 @@ let
       [ "$free" -ge ${toString planned} ] ||
         refuse "Only $free of $total MiB are free on the GPU, and the plan needs ${toString planned} (weights and KV cache): \`nvidia-smi\` shows who holds the rest."
 
+      # The model server's own libraries: whether layers can go to the GPU, and a tiny product on each card, whose result
+      # is known. It says itself what is wrong.
+      ${lib.getExe' config.bawn.package.model-server-cuda "bawn"} gpu-check || exit 1
+
       echo "bawn-gpu-preflight: driver $loaded, $free of $total MiB free, ${toString planned} planned."
     '';
   };
 in
 {
   imports = [
+    ./files.nix
     ./fleet.nix
     ./nvidia.nix
+    ./packages.nix
     ./weights.nix
   ];
 
@@ -80,12 +97,15 @@ in
     default = false;
     example = true;
     description = ''
-      The model server switches this on where it runs on an NVIDIA GPU. Check driver, devices, architecture and free memory of the GPU before each start of the model server, which is not
-      started where something doesn't fit: llama.cpp would run on the CPU in silence.
+      The model server switches this on where it runs on an NVIDIA GPU. Check driver, devices, architecture and free
+      memory of the GPU, and compute something on it, before each start of the model server, which is not started where
+      something doesn't fit: llama.cpp would run on the CPU in silence.
     '';
   };
 
   config = lib.mkIf cfg.enable {
+    bawn.files.bawn-gpu-preflight = check;
+
     systemd.services.bawn-gpu-preflight = {
       description = "Check of GPU and driver for bawn's model server";
       before = [ "bawn-model-server.service" ];
@@ -109,9 +129,14 @@ in
           DynamicUser = true;
           Restart = "on-failure";
           RestartSec = "30s";
-          TimeoutStartSec = "1min";
-          MemoryMax = "256M";
+          # The check on the GPU gives up after two minutes itself.
+          TimeoutStartSec = "3min";
+          # Two Pythons of 100 MiB, a CUDA context of some 300 MiB a card, and the pages of cuBLAS (570 MiB) and of the
+          # kernels that loading them touches, which count here when nobody else has them in memory.
+          MemoryMax = "2G";
         };
+      # Nothing is compiled at run time, so there is nothing to keep; and there is no home to keep it in.
+      environment.CUDA_CACHE_DISABLE = "1";
     };
   };
 }
