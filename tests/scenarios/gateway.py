@@ -1,0 +1,112 @@
+"""The gateway host in its 2 GiB: Meilisearch, SearXNG, indexer and gateway together, a push that is found, no unit killed."""
+
+import json
+
+REPOSITORY = "/srv/git/app"
+UNITS = ("bawn-gateway", "meilisearch", "searx")
+
+
+def make_repository(machine, files=200):
+    """A repository of the fleet's with enough source to make the indexer work, and one function to look for."""
+    machine.succeed(
+        f"mkdir -p {REPOSITORY} && cd {REPOSITORY} && git init --quiet --initial-branch=main",
+        f"cd {REPOSITORY} && for n in $(seq {files}); do mkdir -p part$n;"
+        " for m in $(seq 40); do printf 'def part_%s_step_%s(value):\\n    return value * %s\\n\\n\\n' $n $m $m;"
+        " done > part$n/steps.py; done",
+        f"cd {REPOSITORY} && printf 'def settle_open_invoices(ledger):\\n    return ledger.settle()\\n' > ledger.py",
+    )
+    commit(machine, "Steps and the ledger")
+
+
+def commit(machine, subject):
+    """Commit everything in the repository."""
+    machine.succeed(
+        f"cd {REPOSITORY} && git add . && git -c user.name=ada -c user.email=ada@example.org commit --quiet -m '{subject}'"
+    )
+
+
+def index(machine):
+    """One run of the indexer, as its timer starts it."""
+    machine.succeed("systemctl start bawn-indexer.service", timeout=900)
+
+
+def make_key(machine, person="ada"):
+    """An API key of the gateway."""
+    return machine.succeed(f"bawn-keys add {person}").split()[0]
+
+
+def call_tool(machine, url, key, tool, arguments):
+    """Text of a tool's answer over MCP."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    answer = machine.succeed(
+        "curl --silent --show-error --fail --max-time 60 --header 'Accept: application/json'"
+        f" --header 'Content-Type: application/json' --header 'Authorization: Bearer {key}'"
+        f" --data '{json.dumps(body)}' {url}/mcp"
+    )
+    result = json.loads(answer)["result"]
+    assert not result.get("isError"), result
+    return "\n".join(part.get("text", "") for part in result["content"])
+
+
+def it_finds_what_is_committed(machine, url, key):
+    """A function is found by its words, and not before it was there."""
+    found = call_tool(machine, url, key, "search_code", {"query": "settle open invoices"})
+    assert "ledger.py" in found, found
+    assert "refund.py" not in call_tool(machine, url, key, "search_code", {"query": "refund last payment"})
+
+
+def a_push_is_found_without_a_timer(machine, url, key):
+    """The watch on the branch starts the indexer."""
+    before = machine.succeed("systemctl show --property=ExecMainStartTimestampMonotonic --value bawn-indexer.service")
+    machine.succeed(f"printf 'def refund_last_payment(ledger):\\n    return ledger.undo()\\n' > {REPOSITORY}/refund.py")
+    commit(machine, "Refunds")
+    machine.wait_until_succeeds(
+        "test $(systemctl show --property=ExecMainStartTimestampMonotonic --value bawn-indexer.service)"
+        f" != {before.strip()} && ! systemctl is-active --quiet bawn-indexer.service",
+        timeout=300,
+    )
+    assert "refund.py" in call_tool(machine, url, key, "search_code", {"query": "refund last payment"})
+
+
+def strangers_are_refused(machine, url, key):
+    """The tools want a key."""
+    ask = (
+        "curl --silent --output /dev/null --write-out '%{http_code}' --max-time 30 --header 'Accept: application/json'"
+        ' --header \'Content-Type: application/json\' --data \'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}\''
+    )
+    assert machine.succeed(f"{ask} --header 'Authorization: Bearer {key}' {url}/mcp") == "200"
+    assert machine.succeed(f"{ask} {url}/mcp") == "401"
+
+
+def the_others_answer_on_loopback(machine):
+    """Meilisearch and SearXNG are up and asked by nobody but this host; Meilisearch only with its key."""
+    machine.wait_until_succeeds("curl --silent --fail --max-time 10 http://127.0.0.1:7700/health", timeout=120)
+    machine.fail("curl --silent --fail --max-time 10 http://127.0.0.1:7700/indexes")
+    machine.wait_until_succeeds("curl --silent --fail --max-time 10 http://127.0.0.1:8888/healthz", timeout=180)
+    listening = machine.succeed("ss --tcp --listening --numeric --no-header '( sport = :7700 or sport = :8888 )'")
+    assert {line.split()[3].rsplit(":", 1)[0] for line in listening.splitlines()} == {"127.0.0.1"}, listening
+
+
+def nothing_was_killed(machine):
+    """Everything stayed within its cap; the peaks are printed."""
+    machine.fail("journalctl --boot --dmesg --output cat | grep --quiet 'Out of memory'")
+    for unit in (*UNITS, "bawn-indexer"):
+        shown = machine.succeed(f"systemctl show --property=Result,MemoryPeak,MemoryMax,NRestarts {unit}.service")
+        values = dict(line.split("=", 1) for line in shown.splitlines())
+        print(f"{unit}: {values}")
+        assert values["Result"] == "success", (unit, values)
+        assert values["NRestarts"] == "0", (unit, values)
+
+
+def run(machine, url="http://127.0.0.1:8700"):
+    """All of it."""
+    for unit in UNITS:
+        machine.wait_until_succeeds(f"systemctl is-active {unit}.service", timeout=300)
+    make_repository(machine)
+    index(machine)
+    key = make_key(machine)
+    it_finds_what_is_committed(machine, url, key)
+    strangers_are_refused(machine, url, key)
+    a_push_is_found_without_a_timer(machine, url, key)
+    the_others_answer_on_loopback(machine)
+    nothing_was_killed(machine)

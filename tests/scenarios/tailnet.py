@@ -1,0 +1,170 @@
+"""The tailnet from nothing: Headscale, a gateway, a GPU host and two laptops; who reaches whom, and who doesn't.
+
+The machines are the NixOS test driver's, or anything with its interface. Every deny stands beside an allow to the same
+port of the same node, so that it can't pass because nothing listens there.
+"""
+
+import json
+
+SERVER = "https://headscale.example.org"
+DOMAIN = "tailnet.example.org"
+SECRETS = "/var/lib/bawn-secrets"
+TOKEN = "a-token-of-the-scenario"
+
+# Who connects to what: laptops to the gateway, the gateway to the GPU host, the operator's laptop to port 22 of both.
+ALLOWED = [
+    ("ada", "gateway", 8700),
+    ("bob", "gateway", 8700),
+    ("gateway", "gpu", 8000),
+    ("ada", "gateway", 22),
+    ("ada", "gpu", 22),
+]
+DENIED = [
+    ("gpu", "gateway", 8700),
+    ("ada", "gpu", 8000),
+    ("bob", "gpu", 8000),
+    ("bob", "gateway", 22),
+    ("gpu", "gateway", 22),
+    ("bob", "gpu", 22),
+    ("gateway", "gpu", 22),
+]
+
+
+def start_headscale(headscale):
+    """Headscale answers under its own name, and knows the people of the fleet."""
+    headscale.wait_for_unit("headscale.service")
+    headscale.wait_for_open_port(443)
+    headscale.succeed("headscale users create ada --email ada@example.org")
+    headscale.succeed("headscale users create bob --email bob@example.org")
+
+
+def make_key(headscale, of):
+    """A pre-authentication key: of a tag (`tag:gpu`) for servers, of a person for a laptop."""
+    if of.startswith("tag:"):
+        owner = f"--tags {of}"
+    else:
+        users = json.loads(headscale.succeed("headscale users list --output json"))
+        owner = f"--user {next(user['id'] for user in users if user['name'] == of)}"
+    created = headscale.succeed(f"headscale preauthkeys create {owner} --expiration 10m --output json")
+    return json.loads(created)["key"]
+
+
+def expired_key(headscale, of):
+    """A key that was good for a second."""
+    users = json.loads(headscale.succeed("headscale users list --output json"))
+    user = next(user["id"] for user in users if user["name"] == of)
+    created = headscale.succeed(f"headscale preauthkeys create --user {user} --expiration 1s --output json")
+    after = int(headscale.succeed("date +%s")) + 2
+    headscale.wait_until_succeeds(f"test $(date +%s) -gt {after}", timeout=60)
+    return json.loads(created)["key"]
+
+
+def join_server(headscale, machine, role):
+    """Put the key where the operator puts it; the unit that waits for it joins the node."""
+    write(machine, f"{SECRETS}/tailnet-auth-key", make_key(headscale, f"tag:{role}"))
+    machine.succeed("systemctl restart --no-block tailscaled-autoconnect.service")
+    machine.wait_until_succeeds("tailscale ip -4", timeout=120)
+
+
+def join_laptop(machine, node, key, timeout_s=60):
+    """What a person runs once on a laptop; the exit status of `tailscale up`."""
+    machine.wait_for_unit("tailscaled.service")
+    write(machine, "/run/tailnet-auth-key", key)
+    status, _ = machine.execute(
+        f"tailscale up --login-server={SERVER} --hostname={node} --shields-up"
+        f" --auth-key=file:/run/tailnet-auth-key --timeout={timeout_s}s"
+    )
+    machine.succeed("rm /run/tailnet-auth-key")
+    return status
+
+
+def refuse_an_expired_key(headscale, laptop):
+    """An expired key lets nobody in; the same laptop joins with a fresh one."""
+    assert join_laptop(laptop, "bob-laptop", expired_key(headscale, "bob"), timeout_s=15) != 0
+    laptop.fail("tailscale ip -4")
+    assert join_laptop(laptop, "bob-laptop", make_key(headscale, "bob")) == 0
+    laptop.succeed("tailscale ip -4")
+
+
+def write(machine, path, text):
+    """A secret in a file of root's."""
+    machine.succeed(f"install -D -m 0600 /dev/null {path} && printf %s '{text}' > {path}")
+
+
+def connects(machine, address, port):
+    """Whether a TCP connection comes about."""
+    return machine.execute(f"timeout 10 bash -c ': < /dev/tcp/{address}/{port}'")[0] == 0
+
+
+def until_it_connects(machine, address, port):
+    """The first connections over a fresh tailnet may take seconds."""
+    machine.wait_until_succeeds(f"timeout 10 bash -c ': < /dev/tcp/{address}/{port}'", timeout=120)
+
+
+def check_reachability(machines):
+    """Every allow, then every deny, each to a port that an allow has shown to answer.
+
+    `machines` are named headscale, gateway, gpu, ada, bob.
+    """
+    address = {name: machines[name].succeed("tailscale ip -4").strip() for name in ("gateway", "gpu")}
+    for source, target, port in ALLOWED:
+        until_it_connects(machines[source], address[target], port)
+    shown = {(target, port) for _, target, port in ALLOWED}
+    for source, target, port in DENIED:
+        assert (target, port) in shown
+        assert not connects(machines[source], address[target], port), f"{source} reaches {target}:{port}"
+
+
+def check_underlay(machines, underlay):
+    """What the tailnet allows is closed on the network below it, whose addresses `underlay` names."""
+    for source, target, port in (("ada", "gateway", 8700), ("gateway", "gpu", 8000), ("ada", "gateway", 22)):
+        assert not connects(machines[source], underlay[target], port), f"{target}:{port} is open on the underlay"
+    # The wire itself works: Headscale's port answers over it.
+    assert connects(machines["ada"], underlay["headscale"], 443)
+
+
+def give_key(gateway, laptop, person):
+    """An API key, made on the gateway and put where the person's bridge looks for it."""
+    key = gateway.succeed(f"bawn-keys add {person}").split()[0]
+    folder = f"/home/{person}/.config/bawn"
+    laptop.succeed(
+        f"install -d -o {person} /home/{person}/.config {folder}",
+        f"install -o {person} -m 0600 /dev/null {folder}/gateway.key",
+        f"printf %s '{key}' > {folder}/gateway.key",
+        f"systemctl --user --machine={person}@ restart bawn-bridge.service",
+    )
+    laptop.wait_for_open_port(8080, "127.0.0.1")
+
+
+def ask(laptop, person, timeout_s=300):
+    """An answer of the model, through bridge, gateway and model server."""
+    return laptop.wait_until_succeeds(
+        f"runuser -l {person} -c 'bawn ask --no-search \"Say hello.\"'", timeout=timeout_s
+    )
+
+
+def run(headscale, gateway, gpu, ada, bob, underlay):
+    """All of it, in the order in which a team sets it up."""
+    machines = {"headscale": headscale, "gateway": gateway, "gpu": gpu, "ada": ada, "bob": bob}
+    start_headscale(headscale)
+    write(gateway, f"{SECRETS}/token-gpu", TOKEN)
+    write(gpu, f"{SECRETS}/token", TOKEN)
+    join_server(headscale, gateway, "gateway")
+    join_server(headscale, gpu, "gpu")
+    assert join_laptop(ada, "ada-laptop", make_key(headscale, "ada")) == 0
+    refuse_an_expired_key(headscale, bob)
+    for machine, unit in ((gpu, "bawn-model-server"), (gateway, "bawn-gateway")):
+        machine.succeed(f"systemctl restart --no-block {unit}.service")
+        machine.wait_until_succeeds(f"systemctl is-active {unit}.service", timeout=300)
+    check_reachability(machines)
+    check_underlay(machines, underlay)
+
+    give_key(gateway, ada, "ada")
+    ask(ada, "ada")
+
+    # A node that was switched off comes back by itself: its key has been used up and isn't asked for again.
+    gpu.shutdown()
+    gpu.start()
+    gpu.wait_until_succeeds("systemctl is-active bawn-model-server.service", timeout=300)
+    check_reachability(machines)
+    ask(ada, "ada")
