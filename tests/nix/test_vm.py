@@ -1,7 +1,6 @@
-"""The VM tests evaluate: their machines, their drivers and their scripts. They run where KVM is, by `nix flake check`."""
+"""The VM tests evaluate: machines, drivers and scripts. They run where KVM is, by `nix flake check`."""
 
 import ast
-import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 
 SCENARIOS = ROOT / "tests" / "scenarios"
 NAMES = sorted(
-    path.stem for path in (ROOT / "tests" / "vm").glob("*.nix") if "nodes" in path.read_text(encoding="utf-8")
+    path.stem for path in (ROOT / "tests" / "vm").glob("*.nix") if "testScript" in path.read_text(encoding="utf-8")
 )
 DRIVER = {
     *("crash", "execute", "fail", "reboot", "shutdown", "start", "succeed", "wait_for_open_port", "wait_for_unit"),
@@ -90,7 +89,7 @@ def test_every_scenario_has_a_vm_test() -> None:
 def test_the_interface_is_what_the_nixos_driver_has() -> None:
     nixpkgs = Path(evaluate("toString flake.inputs.nixpkgs"))
     source = (nixpkgs / "nixos/lib/test-driver/src/test_driver/machine/__init__.py").read_text(encoding="utf-8")
-    methods = {node.name for node in ast.walk(ast.parse(inspect.cleandoc(source))) if isinstance(node, ast.FunctionDef)}
+    methods = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
     assert methods >= DRIVER
 
 

@@ -1,4 +1,4 @@
-"""A laptop's bridge: it starts with its user's key, answers that user's programs, and refuses web pages and strangers."""
+"""A laptop's bridge: it starts with a key, answers its user's programs, and refuses strangers and web pages."""
 
 URL = "http://127.0.0.1:8080"
 

@@ -1,4 +1,4 @@
-"""The gateway host in its 2 GiB: Meilisearch, SearXNG, indexer and gateway together, a push that is found, no unit killed."""
+"""The gateway host in its 2 GiB: gateway, indexer, Meilisearch and SearXNG together; a push is found, no unit killed."""
 
 import json
 
@@ -20,9 +20,8 @@ def make_repository(machine, files=200):
 
 def commit(machine, subject):
     """Commit everything in the repository."""
-    machine.succeed(
-        f"cd {REPOSITORY} && git add . && git -c user.name=ada -c user.email=ada@example.org commit --quiet -m '{subject}'"
-    )
+    as_ada = "git -c user.name=ada -c user.email=ada@example.org"
+    machine.succeed(f"cd {REPOSITORY} && git add . && {as_ada} commit --quiet -m '{subject}'")
 
 
 def index(machine):

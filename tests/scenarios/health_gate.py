@@ -18,7 +18,7 @@ def a_ready_generation_is_noted(machine):
 
 
 def a_broken_generation_is_left(machine, broken, service, good):
-    """Switch to `broken`, in which `service` can't start: the switch fails, and the host goes back to `good` by itself."""
+    """Switch to `broken`, in which `service` can't start: the switch fails, and the host goes back to `good`."""
     machine.fail(f"{broken}/bin/switch-to-configuration switch")
     machine.wait_until_succeeds(f"test $(readlink --canonicalize {SYSTEM}) = {good}", timeout=300)
     machine.wait_until_succeeds(f"systemctl is-active {service}", timeout=300)
