@@ -1,4 +1,4 @@
-"""`bawn fleet`: check the team's one description, render a node's settings from it, show who reaches what."""
+"""`bawn fleet`: check the team's one description, render settings and policy from it, show who reaches what."""
 
 import ipaddress
 import sys
@@ -9,6 +9,9 @@ from rich.console import Console
 
 from bawn.contracts.errors import SettingsError
 from bawn.fleet.checks import problems
+from bawn.fleet.policy.comparison import problems_of_policy
+from bawn.fleet.policy.language import parse_policy
+from bawn.fleet.policy.rendering import Product, encoded, render_policy
 from bawn.fleet.problems import BrokenFleet
 from bawn.fleet.reading import read_fleet
 from bawn.fleet.rendering import Places, render, write
@@ -21,7 +24,7 @@ _DEFAULT = Places()
 
 @click.group()
 def command() -> None:
-    """Check the fleet, render its nodes' settings, show who reaches what.
+    """Check the fleet, render settings and policy, show who reaches what.
 
     FILE is the fleet, .toml or .json: people, nodes, models and repositories, with the keys of `bawn.fleet` in Nix.
     """
@@ -84,6 +87,49 @@ def show(file: Path) -> None:
     console.print(reach_table(fleet), people_table(fleet), sep="\n")
     for note in reach_notes(fleet):
         console.print(note, highlight=False)
+
+
+@command.command()
+@_FILE
+@click.option(
+    "--for", "product", type=click.Choice(["headscale", "tailscale"]), help="Default: what runs the fleet's tailnet."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Policy's file; default: the terminal.")
+@click.option(
+    "--check", "judged", type=click.Path(dir_okay=False, path_type=Path), help="Judge this policy; write nothing."
+)
+def policy(file: Path, product: Product | None, out: Path | None, judged: Path | None) -> None:
+    """Render the tailnet's policy, or judge one.
+
+    Every pair of nodes is asked at every port that matters, strangers too. A policy that grants more or less than the
+    fleet means is not written; each difference is named, exit status 1.
+    """
+    if judged is not None and (out is not None or product is not None):
+        raise SettingsError("--check: judges a policy and writes none; leave out --for and --out.")
+    fleet = _load(file, caps=False)
+    text = _read(judged) if judged else encoded(render_policy(fleet, product or _product(fleet)))
+    wrong = problems_of_policy(fleet, parse_policy(text, origin=str(judged or file)))
+    for problem in wrong:
+        click.echo(f"{judged or file}: {problem}", err=True)
+    if wrong:
+        sys.exit(1)
+    if judged is not None:
+        click.echo(f"{judged}: good. It grants what {file} means, and nothing else.")
+    elif out is None:
+        click.echo(text, nl=False)
+    else:
+        click.echo(write({out.name: text}, out.parent)[0])
+
+
+def _product(fleet: Fleet) -> Product:
+    return "tailscale" if fleet.tailnet.managed else "headscale"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"--check: {path}: can't be read: {error.strerror}.") from error
 
 
 def _load(file: Path, *, caps: bool = True) -> Fleet:
