@@ -19,7 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "search": {"contracts", "service"},
     **dict.fromkeys(SERVICES, SHARED),
     "chain": SHARED | {"bridge", "fleet"},
-    "cli": SHARED | SERVICES | {"chain", "fleet"},
+    "doctor": SHARED | {"bridge", "gateway"},
+    "cli": SHARED | SERVICES | {"chain", "doctor", "fleet"},
 }
 # What a laptop that installs only the bridge must not need.
 NOT_IN_BASE = {"llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client", "pathspec"}
@@ -54,7 +55,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("package", ["contracts", "service", "fleet", "relay", "bridge", "chain"])
+@pytest.mark.parametrize("package", ["contracts", "service", "fleet", "relay", "bridge", "chain", "doctor"])
 def test_the_laptop_side_needs_no_extra(package: str) -> None:
     found = {
         (path.name, name)
