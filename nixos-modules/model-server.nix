@@ -147,7 +147,8 @@ in
           LoadCredential = lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}";
           # READY comes when the model is loaded: minutes, from a slow disk.
           TimeoutStartSec = "15min";
-          TimeoutStopSec = "30s";
+          # Answers under way get 30 s to end, and 5 s more to end with an error event.
+          TimeoutStopSec = "45s";
           # The decode loop answers the watchdog; one long prefill step may take this long on a CPU.
           WatchdogSec = "60s";
           LimitNOFILE = 8192;

@@ -204,3 +204,33 @@ async def test_a_client_is_never_told_that_its_key_is_wrong_when_it_is_the_gatew
         answer = await _ask(gateway, stream=True)
         assert answer.status_code == 502
         assert "token_file" in answer.json()["error"]["message"]
+
+
+async def test_an_upstream_that_restarts_costs_its_clients_time_and_no_error():
+    port = free_port()
+    upstreams = [{"name": "u0", "url": f"http://127.0.0.1:{port}", "models": ["scripted"]}]
+    async with running_gateway(upstreams=upstreams, upstream_wait_s=30.0) as gateway:
+        asking = [asyncio.create_task(_ask(gateway, stream=True)), asyncio.create_task(_ask(gateway))]
+        await asyncio.wait(asking, timeout=0.5)
+        assert not any(task.done() for task in asking), "nobody is there to answer yet"
+        async with scripted_upstream(port=port):
+            answers = await asyncio.gather(*asking)
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].text.endswith("data: [DONE]\n\n")
+
+
+async def test_autocomplete_does_not_wait_for_an_upstream_that_restarts():
+    upstreams = [{"name": "u0", "url": f"http://127.0.0.1:{free_port()}", "models": ["scripted"]}]
+    async with running_gateway(upstreams=upstreams, upstream_wait_s=30.0) as gateway:
+        answer = await gateway.client.post("/v1/fim/completions", json={"model": "scripted", "prompt": "a", "suffix": "b"})
+        assert answer.status_code == 503
+
+
+async def test_a_request_that_an_upstream_dies_of_is_not_sent_for_ever():
+    async with scripted_upstream() as up:
+        upstreams = [{"name": "u0", "url": up.url, "models": ["scripted"]}]
+        async with running_gateway(upstreams=upstreams, upstream_wait_s=30.0, health_interval_s=60) as gateway:
+            for _ in range(4):
+                up.script(Reply(die_at_once=True))
+            assert (await _ask(gateway)).status_code == 503
+            assert len(up.posts) == 3

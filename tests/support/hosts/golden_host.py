@@ -16,6 +16,8 @@ from support.nix import ROOT
 STORE: Final = "/opt/store"
 """Stands for the Nix store: `@name@` of a golden file is `/opt/store/name`."""
 BAWN: Final = "/opt/bawn"
+HERE: Final = Path(__file__).parent
+"""Folder of the programs that are run inside hosts."""
 
 _OF_DEBIAN: Final = ("bash", "coreutils", "curl", "gawk", "git", "gnugrep", "gnused", "jq", "systemd", "util-linux")
 """Packages of nixpkgs whose programs are Debian's here."""

@@ -262,7 +262,7 @@ class Machine:
         if self._pid is None and self._launcher is not None:
             assert self._launcher.poll() is None, f"{self.name} has ended:\n{self._console_tail()}"
             found = subprocess.run(
-                ["pgrep", "--parent", str(self._launcher.pid), "systemd"], capture_output=True, text=True, check=False
+                ["pgrep", "--exact", "--parent", str(self._launcher.pid), "systemd"], capture_output=True, text=True, check=False
             )
             self._pid = int(found.stdout.split()[0]) if found.stdout else None
         return self._pid

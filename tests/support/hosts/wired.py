@@ -1,10 +1,12 @@
 """The example team's four hosts, joined by a plain wire in the tailnet's place."""
 
+import json
 import secrets
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bawn.model_server.settings import default_model_path
 from support.hosts import golden_host, tree
@@ -14,9 +16,7 @@ from support.nix import ROOT
 
 DOMAIN: Final = "tailnet.example.org"
 SECRETS: Final = "/var/lib/bawn-secrets"
-PERSON: Final = "ada"
-"""User of the laptop."""
-UID: Final = 1000
+CLIENT: Final = "/opt/test/client.py"
 _MESH: Final = ("tailscaled.service", "tailscaled-autoconnect.service")
 _STAND_IN: Final = """#!/bin/bash
 # The wire's answer to `tailscale ip -4`.
@@ -31,10 +31,12 @@ class WiredHosts:
     MagicDNS's place, and a program that says the address. Firewalls, units, settings and credentials are the real ones.
     """
 
+    PERSON: Final = "ada"
+    """User of the laptop."""
+
     def __init__(self, folder: Path) -> None:
         self.networks = Networks(UNDERLAY, TAILNET)
         self.token = secrets.token_hex(16)
-        self._folder = folder
         base = tree.debian()
         nodes = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
         model = default_model_path()
@@ -63,11 +65,12 @@ class WiredHosts:
                 programs={"tailscale": "/opt/tailnet"},
                 without=(*_MESH, "headscale.service", "meilisearch.service"),
             )
+            machine.write(CLIENT, (Path(__file__).parent / "client.py").read_text(encoding="utf-8"))
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
         self.gateway.write(f"{SECRETS}/token-gpu", self.token, mode=0o600)
         self.gpu.write(f"{SECRETS}/token", self.token, mode=0o600)
         _repository(self.gateway.root / "srv" / "git" / "app")
-        _person(self.laptop)
+        _person(self.laptop, self.PERSON)
 
     @property
     def headscale(self) -> Machine:
@@ -111,11 +114,27 @@ class WiredHosts:
 
     def give_key(self) -> None:
         """Make an API key on the gateway and give it to the laptop's user, as an operator would."""
-        key = self.gateway.succeed("bawn-keys add ada").split()[-1]
-        self.laptop.succeed(f"install -d -o {PERSON} -g {PERSON} /home/{PERSON}/.config/bawn")
-        self.laptop.write(f"/home/{PERSON}/.config/bawn/gateway.key", f"{key}\n", mode=0o600)
-        self.laptop.succeed(f"chown -R {PERSON}:{PERSON} /home/{PERSON}")
-        self.laptop.succeed(f"systemctl --user --machine={PERSON}@ restart bawn-bridge.service")
+        key = self.gateway.succeed(f"bawn-keys add {self.PERSON}").split()[-1]
+        home = f"/home/{self.PERSON}"
+        self.laptop.write(f"{home}/.config/bawn/gateway.key", f"{key}\n", mode=0o600)
+        self.laptop.succeed(f"chown -R {self.PERSON}:{self.PERSON} {home}")
+        self.laptop.wait_until_succeeds(f"systemctl --user --machine={self.PERSON}@ restart bawn-bridge.service", 30)
+
+    def accepted(self, host: str, targets: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Those of the addresses and ports that accept a connection from `host`."""
+        named = {f"[{address}]:{port}": (address, port) for address, port in targets}
+        told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} tcp {' '.join(named)}"))
+        return [named[target] for target, is_open in told.items() if is_open]
+
+    def chat(self, *, streams: int = 1, seconds: float = 0, tokens: int = 16) -> dict[str, Any]:
+        """Streamed answers for the laptop's user through the bridge: how many were asked for, and which were lost."""
+        return json.loads(self.laptop.succeed(self.chat_command(streams, seconds, tokens)))
+
+    def chat_command(self, streams: int, seconds: float, tokens: int) -> str:
+        """The command that `chat` runs on the laptop."""
+        key = f"/home/{self.PERSON}/.config/bawn/bridge.token"
+        of = f"--key-file {key} --streams {streams} --seconds {seconds} --tokens {tokens}"
+        return f"python3 {CLIENT} chat http://127.0.0.1:8080 {of}"
 
     def close(self) -> None:
         """End all hosts."""
@@ -132,11 +151,11 @@ def _repository(folder: Path) -> None:
         subprocess.run([*git, *step], check=True)
 
 
-def _person(machine: Machine) -> None:
+def _person(machine: Machine, name: str) -> None:
     """A user whose services run from boot on, as `users.users.ada` with a session."""
     subprocess.run(
-        ["chroot", str(machine.root), "useradd", "--uid", str(UID), "--create-home", PERSON],
+        ["chroot", str(machine.root), "useradd", "--create-home", name],
         check=True,
         capture_output=True,
     )
-    machine.write(f"/var/lib/systemd/linger/{PERSON}", "")
+    machine.write(f"/var/lib/systemd/linger/{name}", "")

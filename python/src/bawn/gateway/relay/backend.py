@@ -1,5 +1,7 @@
 """An upstream as the gateway sees it: what it serves, how it is, how much it has to do."""
 
+import time
+
 import msgspec
 
 from bawn.contracts.openai import ModelCard
@@ -32,6 +34,8 @@ class Backend:
         """None until the first check: then it counts as usable."""
         self.error: str | None = "unchecked"
         """Error class of the last failure."""
+        self._well_at = time.monotonic()
+        """When it last answered; at first the benefit of the doubt, since it may have started with us."""
         self.in_flight = 0
         self.asked = 0
         """Requests that it got, so that equals take turns."""
@@ -49,6 +53,11 @@ class Backend:
     def succeeded(self) -> None:
         """It answered."""
         self.healthy, self.error = True, None
+        self._well_at = time.monotonic()
+
+    def was_well(self, within_s: float) -> bool:
+        """Whether it answered within the last so many seconds: what fails since then may be a restart."""
+        return time.monotonic() - self._well_at < within_s
 
     def failed(self, error: str) -> None:
         """It did not; `error` is an error class."""

@@ -1,5 +1,10 @@
-"""One request finds its upstream: healthy first, least to do first, the next one when that fails before its answer."""
+"""One request finds its upstream: healthy first, least to do first, the next one when that fails before its answer.
 
+A backend that is restarting is waited for: that costs its clients time, not an error.
+"""
+
+import asyncio
+import random
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -13,6 +18,10 @@ from bawn.gateway.relay.health import HealthChecks
 
 _RETRY_AFTER_S: Final = 5.0
 _REFUSALS: Final = (Overloaded.status, Unavailable.status)
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 2.0
+_MAX_BROKEN: Final = 3
+"""A backend that dies of a request must not be killed by it again and again."""
 _TOKEN_REFUSED: Final = (Unauthorized.status, Forbidden.status)
 
 
@@ -42,30 +51,55 @@ class Router:
             )
         raise ModelNotFound(name, self.catalogue.names())
 
-    def attempt(self, model: str, record: RequestRecord) -> "Attempt":
-        """Routing of one request for `model`."""
-        return Attempt(self.catalogue.serving(model), record)
+    def attempt(self, model: str, record: RequestRecord, *, wait_s: float = 0.0) -> "Attempt":
+        """Routing of one request for `model`; see `Attempt` for `wait_s`."""
+        return Attempt(self.catalogue.serving(model), record, wait_s=wait_s)
 
 
 class Attempt:
     """The tries that one request makes; holds a place in its backend's count until `release`."""
 
-    def __init__(self, candidates: list[Backend], record: RequestRecord) -> None:
+    def __init__(self, candidates: list[Backend], record: RequestRecord, *, wait_s: float = 0.0) -> None:
+        """Prepare; a backend that was well within the last `wait_s` seconds is waited for as long as it is so."""
         self._candidates = candidates
         self._record = record
+        self._wait_s = wait_s
+        self._broken = 0
         self._held: Backend | None = None
 
     async def send(self, path: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
         """The answer of the first backend that takes the request, its body unread.
 
-        A backend that can't be reached, dies before its first byte, or answers 429 or 503 is passed over; when
-        none is left the last such answer is the client's.
+        A backend that can't be reached, dies before its first byte, or answers 429 or 503 is passed over. When none is
+        left and one of them may be restarting, all are asked again a little later, since nothing of an answer has been
+        passed on yet. Else the last 429 or 503 is the client's.
 
         Raises:
             Unavailable: no backend gave any answer.
             UpstreamBroken: none took the request, and one refused the gateway's token.
             UpstreamTimeout: a backend took the request, and `first_byte_s` has passed.
         """
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                response = await self._round(path, headers, body)
+                if response.status_code != Unavailable.status or not self._may_return():
+                    return response
+                await response.aclose()
+            except Unavailable:
+                if not self._may_return():
+                    raise
+            self.release()
+            # Requests that wait for the same backend must not come back in step.
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _may_return(self) -> bool:
+        """Whether a backend is worth waiting for, and this request isn't what it dies of."""
+        return self._broken < _MAX_BROKEN and any(backend.was_well(self._wait_s) for backend in self._candidates)
+
+    async def _round(self, path: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        """Ask each backend once, with the outcome that `send` tells of."""
         refusal: tuple[Backend, httpx.Response] | None = None
         token_refused: Backend | None = None
         try:
@@ -73,6 +107,7 @@ class Attempt:
                 try:
                     response = await backend.upstream.send("POST", path, headers=headers, body=body)
                 except (Unavailable, UpstreamBroken) as error:
+                    self._broken += isinstance(error, UpstreamBroken)
                     backend.failed(error.code)
                     continue
                 if response.status_code in _TOKEN_REFUSED:

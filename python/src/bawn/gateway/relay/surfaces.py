@@ -43,13 +43,15 @@ class GenerationSurface:
     """Changes a body to what the upstream's path takes."""
     answer: Callable[[bytes], bytes] | None = None
     events: Callable[[bytes], bytes] | None = None
+    waits: bool = True
+    """For an upstream that is restarting; nobody wants a completion for what they have typed since."""
 
 
 SURFACES: Final = {
     "/v1/chat/completions": GenerationSurface("chat", "/v1/chat/completions", CHAT),
     "/v1/completions": GenerationSurface("completions", "/v1/completions", COMPLETION),
     "/v1/fim/completions": GenerationSurface(
-        "fim", "/v1/completions", CHAT, request=fim.to_completion, answer=fim.answer, events=fim.events
+        "fim", "/v1/completions", CHAT, request=fim.to_completion, answer=fim.answer, events=fim.events, waits=False
     ),
     "/v1/embeddings": GenerationSurface("embeddings", "/v1/embeddings", None),
 }
@@ -59,12 +61,22 @@ SURFACES: Final = {
 class Relay:
     """Takes a request from its key to its upstream."""
 
-    def __init__(self, gate: Gate, ledger: Ledger, router: Router, *, timeouts: Timeouts, keepalive_s: float) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        ledger: Ledger,
+        router: Router,
+        *,
+        timeouts: Timeouts,
+        keepalive_s: float,
+        upstream_wait_s: float,
+    ) -> None:
         self._gate = gate
         self._ledger = ledger
         self._router = router
         self._timeouts = timeouts
         self._keepalive_s = keepalive_s
+        self._upstream_wait_s = upstream_wait_s
 
     async def serve(self, request: Request[Any, Any, Any], surface: GenerationSurface) -> RelayResponse:
         """The answer, still to be relayed.
@@ -97,7 +109,7 @@ class Relay:
         except BaseException as error:
             entry.fail(error)
             raise
-        attempt = self._router.attempt(model, record)
+        attempt = self._router.attempt(model, record, wait_s=self._upstream_wait_s if surface.waits else 0.0)
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         streams = asked.stream and surface.dialect is not None
 

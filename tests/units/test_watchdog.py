@@ -1,0 +1,118 @@
+"""READY and WATCHDOG mean something: what hangs is restarted, and what isn't ready isn't called so."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.hosts import golden_host
+from support.hosts.machine import Machine
+from support.hosts.wired import WiredHosts
+
+pytestmark = pytest.mark.timeout(300)
+
+WATCHDOG_S = 10
+"""In the place of half a minute or a minute, so that the tests need not wait so long."""
+
+
+@contextmanager
+def shorter_watchdog(machine: Machine, unit: str) -> Iterator[None]:
+    golden_host.override(machine, unit, f"[Service]\nWatchdogSec={WATCHDOG_S}s\nRestartSec=100ms\n")
+    machine.succeed(f"systemctl daemon-reload; systemctl restart {unit}")
+    yield
+    machine.succeed(f"rm /etc/systemd/system/{unit}.d/test.conf; systemctl daemon-reload")
+
+
+@contextmanager
+def frozen(thread: int) -> Iterator[None]:
+    """One thread does not run any more until its process ends."""
+    with subprocess.Popen(
+        [sys.executable, str(golden_host.HERE / "freeze.py"), str(thread)], stdout=subprocess.PIPE, text=True
+    ) as freezer:
+        assert freezer.stdout is not None
+        assert freezer.stdout.readline() == "stopped\n"
+        yield
+        freezer.kill()
+
+
+def restarted_by_its_watchdog(machine: Machine, unit: str, before: int) -> None:
+    machine.wait_until_succeeds(f"test $(systemctl show --property=NRestarts --value {unit}) -gt {before}", 60)
+    machine.wait_until_succeeds(f"systemctl is-active {unit}", timeout=60)
+    assert re.search(r"Watchdog timeout \(limit \d+s\)", machine.journal(unit))
+
+
+def test_a_started_service_answers_at_once(hosts: WiredHosts) -> None:
+    for machine, unit, address in (
+        (hosts.gpu, "bawn-model-server.service", f"{hosts.address('gpu')}:8000"),
+        (hosts.gateway, "bawn-gateway.service", f"{hosts.address('gateway')}:8700"),
+    ):
+        machine.succeed(f"systemctl restart {unit} && curl --fail --silent http://{address}/health")
+
+
+def test_a_model_that_can_not_be_loaded_is_no_ready_service(hosts: WiredHosts) -> None:
+    unit = "bawn-model-server.service"
+    hosts.gpu.write("/opt/test/broken.gguf", b"GGUF" + b"\xff" * 4096)
+    settings = "/run/bawn-model-server/model-server.json"
+    broken = (
+        "[Service]\nRestart=no\nExecStartPre=\nExecStartPre=/bin/sh -c "
+        f"\"jq '.model = \\\\\"/opt/test/broken.gguf\\\\\"' {golden_host.STORE}/bawn-model-server.json > {settings}\"\n"
+    )
+    golden_host.override(hosts.gpu, unit, broken)
+    hosts.gpu.fail(f"systemctl daemon-reload; systemctl restart {unit}")
+    assert hosts.gpu.property_of(unit, "Result") == "exit-code"
+    assert "broken.gguf" in hosts.gpu.journal(unit)
+    hosts.gpu.succeed(f"rm /etc/systemd/system/{unit}.d/test.conf; systemctl daemon-reload; systemctl restart {unit}")
+
+
+def test_a_gateway_whose_event_loop_hangs_is_restarted(hosts: WiredHosts) -> None:
+    machine, unit = hosts.gateway, "bawn-gateway.service"
+    with shorter_watchdog(machine, unit):
+        before = int(machine.property_of(unit, "NRestarts"))
+        # The event loop runs in the main thread, whose number is that of the process.
+        with frozen(machine.outer_pid(unit)):
+            restarted_by_its_watchdog(machine, unit, before)
+    assert hosts.chat()["lost"] == []
+
+
+def test_a_model_server_whose_decode_loop_hangs_is_restarted(hosts: WiredHosts) -> None:
+    machine, unit = hosts.gpu, "bawn-model-server.service"
+    # How long the loop may stand still is a setting; here it is shorter.
+    machine.succeed(
+        f"cd {golden_host.STORE} && jq '.stall_s = 5' bawn-model-server.json > new && mv new bawn-model-server.json"
+    )
+    with shorter_watchdog(machine, unit):
+        before = int(machine.property_of(unit, "NRestarts"))
+        process = machine.outer_pid(unit)
+        asking = subprocess.Popen(
+            hosts.laptop.argv("sh", "-c", hosts.chat_command(streams=1, seconds=0, tokens=2000)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with frozen(busiest_thread(process)):
+            restarted_by_its_watchdog(machine, unit, before)
+        asking.wait(timeout=60)
+    assert hosts.chat()["lost"] == []
+
+
+def busiest_thread(process: int) -> int:
+    """The thread, beside the first, that has used most of the CPU lately: one of those that decode."""
+
+    def ticks() -> dict[int, int]:
+        stats = {}
+        for folder in Path(f"/proc/{process}/task").iterdir():
+            fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            stats[int(folder.name)] = int(fields[11])  # user time
+        return {thread: used for thread, used in stats.items() if thread != process}
+
+    first = now = ticks()
+    for _ in range(400):
+        now = ticks()
+        used = {thread: spent - first.get(thread, 0) for thread, spent in now.items()}
+        if max(used.values()) >= 20:  # a fifth of a second
+            return max(used, key=lambda thread: used[thread])
+        subprocess.run(["sleep", "0.05"], check=True)
+    raise AssertionError("no thread of the model server does anything")
