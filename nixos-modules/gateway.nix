@@ -24,6 +24,12 @@ let
       // {
         index_dir = if config.bawn.indexer.enable then config.bawn.indexer.servedDirectory else null;
       }
+      // lib.optionalAttrs (cfg.webhookSecretFile != null) {
+        webhooks = {
+          secret_file = "${credentials}/webhook-secret";
+          trigger_file = "${config.bawn.indexer.pushDirectory}/pushed";
+        };
+      }
       // cfg.settings;
     # Tokens come as credentials of the unit, one a model server; a credential that isn't there is no token.
     filter = ''
@@ -100,6 +106,16 @@ in
       example.gpu = "/run/secrets/bawn-token-gpu";
       description = "For each GPU host and pod of the fleet, the file with the bearer token that its model server asks for.";
     };
+    webhookSecretFile = mkOption {
+      type = types.nullOr secretFile;
+      default = null;
+      example = "/run/secrets/webhook-secret";
+      description = ''
+        File with the secret of the push webhooks, 16 characters or more. With it the gateway takes deliveries of GitHub,
+        GitLab, Gitea and Forgejo at `/webhooks/<forge>`, and a push starts the indexer. The forge must reach the
+        gateway's port: one in the tailnet does, one outside needs a proxy that passes on this path alone.
+      '';
+    };
     settings = mkOption {
       type = (pkgs.formats.json { }).type;
       default = { };
@@ -142,6 +158,10 @@ in
         assertion = config.bawn.role != "gateway" || strangers == [ ];
         message = "bawn.gateway.upstreamTokenFiles: ${lib.concatStringsSep ", " strangers} is no gpu or pod in bawn.fleet.nodes; known: ${lib.concatStringsSep ", " modelNodes}.";
       }
+      {
+        assertion = cfg.webhookSecretFile == null || config.bawn.indexer.enable;
+        message = "bawn.gateway.webhookSecretFile: a push starts the indexer, but bawn.indexer.enable is false.";
+      }
     ];
 
     bawn.files = {
@@ -170,7 +190,9 @@ in
         StateDirectoryMode = "0700";
         RuntimeDirectory = "bawn-gateway";
         RuntimeDirectoryMode = "0700";
-        LoadCredential = lib.mapAttrsToList (node: path: "token-${node}:${path}") cfg.upstreamTokenFiles;
+        LoadCredential =
+          lib.mapAttrsToList (node: path: "token-${node}:${path}") cfg.upstreamTokenFiles
+          ++ lib.optional (cfg.webhookSecretFile != null) "webhook-secret:${cfg.webhookSecretFile}";
         # The tailnet may take its time; answers under way get 30 s to end.
         TimeoutStartSec = "2min";
         TimeoutStopSec = "45s";
@@ -184,7 +206,10 @@ in
       // lib.optionalAttrs config.bawn.indexer.enable {
         SupplementaryGroups = [ config.bawn.indexer.group ];
         # Readers of the index take its lock file; the folder itself belongs to the indexer alone.
-        ReadWritePaths = [ config.bawn.indexer.servedDirectory ];
+        ReadWritePaths = [
+          config.bawn.indexer.servedDirectory
+        ]
+        ++ lib.optional (cfg.webhookSecretFile != null) config.bawn.indexer.pushDirectory;
       };
     };
 

@@ -42,6 +42,9 @@ let
       served=${cfg.servedDirectory}
       failed=0
 
+      # A push that comes from here on is for the next run.
+      rm --force ${cfg.pushDirectory}/pushed
+
       # What the fleet doesn't name any more is forgotten; the run takes it out of the index.
       wanted=${lib.escapeShellArg (builtins.toJSON (map (entry: entry.name) entries))}
       bawn index status --json --index "$work" |
@@ -124,6 +127,12 @@ in
       default = "${state}/served";
       description = "Folder of the index that the gateway reads.";
     };
+    pushDirectory = mkOption {
+      type = types.str;
+      readOnly = true;
+      default = "${state}/pushes";
+      description = "Folder in which the gateway leaves the file `pushed` when a forge's webhook reports a push; the indexer runs while it is there, and takes it away first.";
+    };
     memoryMiB = mkOption {
       type = types.ints.positive;
       default = 384;
@@ -194,6 +203,9 @@ in
             ]
           ) entries
         );
+        # What a forge's webhook leaves. A file that stays until a run takes it away is seen after a run too, where a
+        # change during the run would be missed.
+        PathExists = "${cfg.pushDirectory}/pushed";
         TriggerLimitIntervalSec = "10s";
         TriggerLimitBurst = 5;
       };
@@ -203,6 +215,8 @@ in
     systemd.tmpfiles.rules = [
       "d ${state} 0750 bawn-indexer ${cfg.group} -"
       "d ${cfg.servedDirectory} 0750 bawn-indexer ${cfg.group} -"
+      # The gateway, in the same group, writes here.
+      "d ${cfg.pushDirectory} 0770 bawn-indexer ${cfg.group} -"
     ];
 
     users.users.bawn-indexer = {

@@ -132,6 +132,13 @@ in
   token-for-no-node = refused (gateway {
     gateway.upstreamTokenFiles.gpu2 = "/run/secrets/token";
   }) "bawn.gateway.upstreamTokenFiles: gpu2 is no gpu or pod in bawn.fleet.nodes; known: gpu.";
+  webhooks-without-indexer = refused (gateway {
+    gateway.webhookSecretFile = "/run/secrets/webhook";
+    indexer.enable = force false;
+  }) "bawn.gateway.webhookSecretFile: a push starts the indexer, but bawn.indexer.enable is false.";
+  webhook-secret-in-the-configuration = refused (gateway {
+    gateway.webhookSecretFile = "a webhook secret";
+  }) "bawn.gateway.webhookSecretFile: is not an absolute path";
   gateway-on-every-network =
     refused (gateway { gateway.listenAddress = "0.0.0.0"; })
       "bawn.gateway.listenAddress: 0.0.0.0 is every network";

@@ -23,7 +23,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--deep", is_flag=True, help="Ask for one token too; a rented pod may be started for it.")
 @click.option("--json", "for_support", is_flag=True, help="For support: no keys, no prompts, no code.")
 @click.option("--dir", "up", type=click.Path(path_type=Path, file_okay=False), help="The --dir of `bawn up`.")
-@click.option("--tailscaled", "socket", type=click.Path(path_type=Path), default=SOCKET, help="Its socket.")
+@click.option("--tailscaled", "socket", type=click.Path(path_type=Path), default=SOCKET, help="Socket of tailscaled.")
 def command(
     files: tuple[Path, ...], role: Role | None, deep: bool, for_support: bool, up: Path | None, socket: Path
 ) -> None:
