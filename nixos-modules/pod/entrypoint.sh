@@ -66,6 +66,8 @@ if [ "${BAWN_GPU:-}" != none ]; then
   for device in /dev/nvidiactl /dev/nvidia-uvm; do
     [ -c "$device" ] || refuse "The device $device is missing: the pod was started without its GPU."
   done
+  # llama.cpp would run on the CPU in silence.
+  bawn gpu-check || refuse "The GPU can't be used: see above."
 fi
 
 # A file in the folder of its own hash has been checked against it.

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,5 +65,42 @@ def test_headscale_is_of_the_release_that_knows_policy_tests() -> None:
     assert evaluate("flake.inputs.nixpkgs.lib.getVersion flake.packages.x86_64-linux.headscale") == "0.29.2"
 
 
-def test_the_demo_app_starts_a_script_that_exists() -> None:
-    assert evaluate("flake.apps.x86_64-linux.demo.program").endswith("-bawn-demo")
+def test_every_app_starts_a_script_that_exists() -> None:
+    apps = evaluate("lib.mapAttrs (_: lib.mapAttrs (_: app: app.program)) flake.apps")
+    assert set(apps["x86_64-linux"]) == set(apps["aarch64-linux"]) == {"demo", "doctor", "plan"}
+    assert set(apps["aarch64-darwin"]) == set(apps["x86_64-darwin"]) == {"doctor"}
+    for programs in apps.values():
+        assert all(program.endswith(f"-bawn-{name}") for name, program in programs.items())
+
+
+@pytest.mark.parametrize("name", ["demo", "doctor", "plan"])
+def test_the_command_of_an_app_is_one_of_bawn_s(name: str) -> None:
+    assert f"bawn {name}" in subprocess.run(
+        [sys.executable, "-m", "bawn.cli", name, "--help"], capture_output=True, text=True, check=False
+    ).stdout.replace("python -m bawn.cli", "bawn")
+
+
+DISKS = {
+    # host: further formats than the one that the flake's package has
+    "headscale": ["raw", "qemu-efi", "openstack", "digital-ocean", "proxmox"],
+    "gateway": ["raw", "qemu-efi", "openstack", "digital-ocean", "proxmox"],
+    "gpu": ["qemu-efi"],
+    "laptop": ["qemu-efi"],
+}
+
+
+@pytest.mark.parametrize("host", DISKS)
+def test_a_host_is_a_disk_image_too(host: str) -> None:
+    images = f"flake.nixosConfigurations.{host}.config.system.build.images"
+    formats = " ".join(f'"{name}"' for name in DISKS[host])
+    paths = evaluate(
+        f"[ flake.packages.x86_64-linux.image-{host}.drvPath ] ++ map (name: {images}.${{name}}.drvPath) [ {formats} ]"
+    )
+    assert all(path.endswith(".drv") for path in paths)
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_hosts_files_are_a_check_so_that_building_them_lints_their_scripts() -> None:
+    files = evaluate("lib.mapAttrs (_: host: lib.attrNames host.config.bawn.files) flake.nixosConfigurations")
+    assert "bawn-keys" in files["gateway"]
+    assert evaluate("flake.checks.x86_64-linux.host-files.drvPath").endswith("-bawn-host-files.drv")
