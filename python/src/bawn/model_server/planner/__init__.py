@@ -1,0 +1,1 @@
+"""What of a model fits a GPU, from the header of its file alone."""
