@@ -17,10 +17,85 @@ let
   hostname = builtins.head (lib.splitString ":" (lib.removePrefix "https://" fleet.tailnet.server_url));
 
   # An empty list and not an empty policy: a policy without the key allows everything.
-  denyAll = pkgs.writeText "policy.json" (builtins.toJSON { acls = [ ]; });
+  denyAll = pkgs.writeText "policy.json" (builtins.toJSON { grants = [ ]; });
+
+  # Judged on the way: a policy that grants more or less than the fleet means doesn't build.
+  rendered = pkgs.runCommand "policy.json" { } ''
+    ${lib.getExe' config.bawn.package.bridge "bawn"} fleet policy ${config.bawn.fleetFile} --for headscale > $out
+  '';
+
+  # Headscale takes at start whatever policy it finds, its failing tests being a warning. So it finds only what has passed.
+  policy = pkgs.writeShellApplication {
+    name = "bawn-headscale-policy";
+    runtimeInputs = [
+      cfg.package
+      pkgs.coreutils
+      pkgs.jq
+    ];
+    text = ''
+      # At `start` nobody serves yet, and the check opens the database itself; at `reload` the server is asked.
+      moment=$1
+      wanted=/etc/headscale/policy.json
+      in_force=/var/lib/headscale/policy.json
+      work=$(mktemp -d)
+      trap 'rm -r "$work"' EXIT
+
+      check() {
+        local directly=()
+        if [ "$moment" = start ]; then
+          directly=(--bypass-grpc-and-access-database-directly --force)
+        fi
+        headscale --config ${config.services.headscale.configFile} policy check "''${directly[@]}" --file "$1" >/dev/null 2>"$work/refusal"
+      }
+
+      put_in_force() {
+        install --mode 0600 "$1" "$in_force.new"
+        mv "$in_force.new" "$in_force"
+      }
+
+      # A test of somebody who has no node (not joined yet, gone, no user) fails, whatever the policy says. Those are left
+      # out as Headscale names them, line by line; what else it says stays a refusal.
+      without_the_absent() {
+        jq --rawfile refusal "$work/refusal" '
+          def said($what): [$refusal | split("\n")[] | capture("^(?<src>\\S+) \\((?<proto>tcp|udp)\\): " + $what + "$")];
+          (said("source \".*\" resolved to no IP addresses") +
+           said("failed to resolve source \".*\": resolving: user not found: token \".*\"")) as $nobody
+          | (said("error testing \"(?<dst>\\S+)\": destination resolved to no IP addresses: \".*\"") +
+             said("error testing \"(?<dst>\\S+)\": resolving destination: user not found: token \".*\"")) as $nowhere
+          | .tests |= [
+              .[]?
+              | {src, proto} as $of
+              | select([$of] - $nobody != [])
+              | [$nowhere[] | select({src, proto} == $of) | .dst] as $absent
+              | .accept = (.accept // []) - $absent
+              | .deny = (.deny // []) - $absent
+              | select(.accept + .deny != [])
+            ]
+        ' "$wanted"
+      }
+
+      install --mode 0600 "$wanted" "$work/policy"
+      if ! check "$work/policy"; then
+        if ! without_the_absent >"$work/policy" || ! check "$work/policy"; then
+          echo "The new policy is refused, and the one before it stays in force:" >&2
+          cat "$work/refusal" >&2
+          if [ "$moment" != start ]; then
+            exit 1
+          fi
+          if [ ! -e "$in_force" ]; then
+            echo "There is none before it: no node reaches another." >&2
+            put_in_force ${denyAll}
+          fi
+          exit 0
+        fi
+      fi
+      put_in_force "$work/policy"
+    '';
+  };
 in
 {
   imports = [
+    ./files.nix
     ./fleet.nix
     ./health-gate.nix
     ./memory.nix
@@ -75,10 +150,13 @@ in
     };
     policyFile = mkOption {
       type = types.path;
-      default = denyAll;
-      defaultText = lib.literalMD "a policy under which no node reaches another";
+      default = if config.bawn.fleetFile == null then denyAll else rendered;
+      defaultText = lib.literalMD "what `bawn fleet policy` renders; without a fleet, no node reaches another";
       example = lib.literalExpression "./policy.json";
-      description = "Who reaches whom. A changed policy is reloaded; nodes stay connected.";
+      description = ''
+        Who reaches whom. A changed policy is reloaded, and nodes stay connected. Headscale checks it first: one that it
+        refuses, or whose tests fail, fails the reload, and the one before it stays in force, over restarts too.
+      '';
     };
     settings = mkOption {
       type = (pkgs.formats.yaml { }).type;
@@ -144,8 +222,8 @@ in
           };
           policy = {
             mode = "file";
-            # A path that stays: with another one the service would be restarted in place of reloaded.
-            path = "/etc/headscale/policy.json";
+            # The policy that passed its check last.
+            path = "/var/lib/headscale/policy.json";
           };
           logtail.enabled = false;
         }
@@ -163,11 +241,16 @@ in
     };
 
     environment.etc."headscale/policy.json".source = cfg.policyFile;
+    bawn.files.bawn-headscale-policy = policy;
 
     systemd.services.headscale = {
       reloadTriggers = [ cfg.policyFile ];
-      reload = "${lib.getExe' pkgs.coreutils "kill"} -HUP $MAINPID";
       serviceConfig = {
+        ExecStartPre = "${lib.getExe policy} start";
+        ExecReload = [
+          "${lib.getExe policy} reload"
+          "${lib.getExe' pkgs.coreutils "kill"} -HUP $MAINPID"
+        ];
         LoadCredential = lib.optionals (cfg.certificateFile != null) [
           "certificate:${cfg.certificateFile}"
           "certificate-key:${toString cfg.certificateKeyFile}"

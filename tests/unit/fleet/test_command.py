@@ -119,3 +119,39 @@ def test_show_says_that_a_managed_tailnet_has_servers_elsewhere() -> None:
 def test_show_loses_no_letter_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     assert "…" not in fleet("show", str(EXAMPLES / "contractors.toml")).stdout
+
+
+def test_policy_goes_to_the_terminal_or_into_a_file(tmp_path: Path) -> None:
+    shown = fleet("policy", OWN)
+    out = tmp_path / "deep" / "policy.json"
+    written = fleet("policy", OWN, "--for", "headscale", "--out", str(out))
+    assert (shown.exit_code, written.exit_code, written.stdout) == (0, 0, f"{out}\n")
+    assert out.read_text(encoding="utf-8") == shown.stdout
+    assert [path.name for path in out.parent.iterdir()] == ["policy.json"]
+
+
+def test_policy_judges_one_that_is_given(tmp_path: Path) -> None:
+    given = tmp_path / "policy.json"
+    fleet("policy", OWN, "--out", str(given))
+    good = fleet("policy", OWN, "--check", str(given))
+    assert (good.exit_code, good.stdout) == (0, f"{given}: good. It grants what {OWN} means, and nothing else.\n")
+    given.write_text(given.read_text(encoding="utf-8").replace("tcp:8000", "tcp:8000-8001"), encoding="utf-8")
+    bad = fleet("policy", OWN, "--check", str(given))
+    assert (bad.exit_code, bad.stdout) == (1, "")
+    assert bad.stderr.splitlines() == [
+        f"{given}: grants too much: gateway to gpu, tcp port 8001: allowed by the policy, denied by the fleet."
+    ]
+
+
+def test_policy_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    given = tmp_path / "policy.json"
+    given.write_text('{"grants": [], "acls": []}', encoding="utf-8")
+    result = fleet("policy", OWN, "--check", str(given))
+    assert result.exit_code == 2
+    assert "unknown field `acls`" in result.stderr
+
+
+def test_policy_either_judges_or_writes() -> None:
+    result = fleet("policy", OWN, "--check", "p.json", "--out", "q.json")
+    assert result.exit_code == 2
+    assert "leave out --for and --out" in result.stderr

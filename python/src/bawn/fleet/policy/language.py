@@ -86,7 +86,7 @@ def span(text: str) -> Span:
     """
     protocol, colon, ports = text.rpartition(":")
     if colon and not _PROTOCOL.fullmatch(protocol):
-        raise ValueError(text)
+        raise ValueError(f"{text} is no range of ports")
     # Without a protocol TCP, UDP and ICMP are meant; reading it as all of them errs on the side of granting too much.
     protocol = protocol or "*"
     if ports == "*":
@@ -94,7 +94,7 @@ def span(text: str) -> Span:
     first, dash, last = ports.partition("-")
     found = Span(protocol, _port(first), _port(last if dash else first))
     if found.first > found.last:
-        raise ValueError(text)
+        raise ValueError(f"{text} is no range of ports")
     return found
 
 
@@ -110,7 +110,7 @@ def destination(text: str) -> tuple[str, int]:
 
 def _port(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,4}", text) or int(text) > 65535:
-        raise ValueError(text)
+        raise ValueError(f"{text} is no port")
     return int(text)
 
 
