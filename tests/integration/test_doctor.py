@@ -16,7 +16,8 @@ from bawn.doctor.chain import chain_of
 from bawn.doctor.machine import named
 from bawn.doctor.telling import as_json
 from bawn.doctor.walk import walk
-from support.chains import Front, index_repository, scripted_chain
+from support import tiny_gguf
+from support.chains import Front, index_repository, real_chain, scripted_chain
 from support.indexes import repository
 from support.local_api import local_api, status
 from support.scripted_upstream import (
@@ -313,3 +314,23 @@ async def test_a_machine_on_which_nothing_is_set_up(tmp_path: Path, chain: Chain
     run = await asyncio.to_thread(front.run, ["env", f"BAWN_CONFIG={tmp_path / 'no'}", *bawn("doctor", "--json")])
     assert run.returncode == 1
     assert json.loads(run.stdout)["failure"]["code"] == "not_set_up"
+
+
+async def test_one_machine_is_walked_from_assistant_to_index_and_the_cause_is_named_before_its_effects(
+    tmp_path: Path,
+) -> None:
+    model = tiny_gguf.write(tmp_path / "tiny.gguf", successors=tiny_gguf.ALPHABET)
+    async with real_chain(tmp_path, model, indexed=True) as front:
+        up = ("--dir", str(front.chain.layout.root))
+        good = await asyncio.to_thread(front.bawn, "doctor", "--deep", *up)
+        assert good.returncode == 0, good.stdout
+        assert "laptop, gateway, gpu" in good.stdout
+        assert "✓ an answer" in good.stdout
+        await front.chain.model_server.stop()
+        bad = await asyncio.to_thread(front.bawn, "doctor", "--json", *up)
+        assert bad.returncode == 1
+        failure = json.loads(bad.stdout)["failure"]
+        assert (failure["hop"], failure["code"]) == ("model server", "model_server_stopped")
+        model.unlink()
+        gone = await asyncio.to_thread(front.bawn, "doctor", "--json", *up)
+        assert json.loads(gone.stdout)["failure"]["code"] == "weights_missing"

@@ -39,7 +39,8 @@ async def judged(socket: Path, answer: Any) -> str:
         (status("Stopped"), "tailscale_down"),
         (status("Starting"), "tailscale_starting"),
         (status("NoState"), "tailscale_starting"),
-        (status(Self={**OWN, "Online": False}), "node_offline"),
+        (status(Self={**OWN, "KeyExpiry": "0001-01-01T00:00:00Z"}), ""),
+        (status(Self={**OWN, "KeyExpiry": "2026-10-31T00:00:00.123456789+02:00"}), "node_key_expired"),
         (b"[]", "tailscaled_strange"),
         (b"no", "tailscaled_strange"),
     ],
@@ -95,6 +96,15 @@ async def test_the_gateway_must_be_a_visible_peer_or_this_very_node(
     except Fault as fault:
         found = fault.code
     assert found == code
+
+
+async def test_a_tailnet_whose_server_is_away_goes_on_and_what_it_said_of_the_gateway_is_old(tmp_path: Path) -> None:
+    way = Way(tmp_path / "t.sock")
+    way.leads_to("100.64.0.2", 8700)
+    away = status(Self={**OWN, "Online": False}, Peer={"a": {**PEER, "Online": False}})
+    async with local_api(tmp_path / "t.sock", away):
+        assert "not reached" in (await way.tailscaled()).detail
+    assert (await way.policy()).looked
 
 
 async def test_a_name_that_the_tailnet_does_not_give_says_whether_magicdns_is_on(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ async def ask_upstream(upstream: UpstreamSettings, tailnet: Status | None) -> st
     addresses = await addresses_of(host)
     if tailnet is not None and any(in_tailnet(one) for one in addresses or [host]):
         peer = tailnet.peer_called(host, addresses)
-        if peer is None or not peer.online:
+        if peer is None or (not peer.online and tailnet.coordinated):
             raise Fault(
                 "upstream_not_in_tailnet",
                 f"The model server {name} ({host}) is not visible in the tailnet, or not there now.",

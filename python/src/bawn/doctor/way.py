@@ -54,7 +54,7 @@ class Way:
                 f"{fault.mend} If the gateway is in no tailnet, mend the name in gateway_url.",
             ) from fault
         check_running(self._status, datetime.now(UTC))
-        return Seen("in the tailnet")
+        return Seen("in the tailnet" if self._status.coordinated else "in the tailnet; its server is not reached now")
 
     async def policy(self) -> Seen:
         """The gateway is a peer that is joined with us, and is there."""
@@ -75,7 +75,7 @@ class Way:
                 "The gateway's own key in the tailnet has expired.",
                 "Whoever runs the gateway joins it again: `sudo tailscale up` with a fresh key.",
             )
-        if not peer.online:
+        if not peer.online and self._status.coordinated:  # else it is old news
             raise Fault(
                 "gateway_offline",
                 "The gateway is known in the tailnet, but is not there now.",
@@ -127,7 +127,8 @@ class Way:
                 "gateway_unreachable",
                 f"No connection to {where} comes about: the host is down, or a firewall or the tailnet's policy "
                 "drops it.",
-                "On the gateway host, `bawn doctor`; `bawn fleet show` says who may reach the gateway.",
+                "On the gateway host, `bawn doctor`; `bawn fleet show` says who may reach the gateway. In a tailnet, "
+                "`tailscale netcheck` here says whether this machine is well connected.",
             ) from error
         return Seen(f"{where} accepts connections")
 
