@@ -429,7 +429,8 @@ in
 
   config = lib.mkIf (cfg.node != null) {
     assertions = wholeProblems ++ nodeProblems ++ personProblems ++ modelProblems;
-    networking.hostName = lib.mkDefault cfg.node;
+    # Before the default of the clouds' images, which leave the name to their metadata service.
+    networking.hostName = lib.mkOverride 900 cfg.node;
     # One readable set of rules for each host, loaded as one transaction.
     networking.nftables.enable = lib.mkDefault true;
   };

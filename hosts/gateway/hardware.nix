@@ -7,7 +7,7 @@
   nixpkgs.hostPlatform = "x86_64-linux";
 
   # Weak, so that a disk image (`system.build.images`) can bring its own.
-  boot.loader.grub.device = lib.mkDefault "/dev/vda";
+  boot.loader.grub.devices = lib.mkOverride 1400 [ "/dev/vda" ];
   fileSystems."/" = lib.mkDefault {
     device = "/dev/disk/by-label/nixos";
     fsType = "ext4";
