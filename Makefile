@@ -5,7 +5,7 @@ PORTS ?= 8000 8700 8080
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-nix golden lint format clean
+.PHONY: help setup demo up test test-nix test-cuda golden lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ test: setup ## every test that this machine can run; says which it could not
 
 test-nix: setup ## the flake, evaluated: needs nix, NIXPKGS_TREE and BAWN_FLAKE_INPUTS
 	@cd tests && ../$(BIN)/python -m pytest nix $(ARGS)
+
+test-cuda: setup ## compile llama.cpp with CUDA (hours, once), read it, and see it refuse or use the GPU
+	@cd tests && nice -n 19 ../$(BIN)/python -m cuda.build && ../$(BIN)/python -m pytest -s cuda $(ARGS)
 
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
 	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py

@@ -5,6 +5,7 @@
 A build that was cut off goes on where it was.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -40,34 +41,75 @@ def folder_of(recipe: Recipe) -> Path:
     return cache_folder() / f"build-{recipe.key}"
 
 
+def finished() -> Build | None:
+    """The build of this checkout's recipe, where it is in the cache."""
+    recipe = read_recipe()
+    folder = folder_of(recipe)
+    if not (folder / "complete.json").exists():
+        return None
+    return Build(
+        libraries=folder / "libraries" / "llama_cpp" / "lib",
+        toolkit=set_up_toolkit(),
+        recipe=recipe,
+    )
+
+
 def build() -> Build:
-    """The build of this checkout's recipe, compiled now where it isn't in the cache.
+    """The build of this checkout's recipe, compiled now where it isn't in the cache. Waits for one that goes on.
 
     Raises:
         SdistError: the sdist can't be had.
         subprocess.CalledProcessError: the compilation failed; its output says where.
     """
     recipe = read_recipe()
-    toolkit = set_up_toolkit()
     folder = folder_of(recipe)
-    built = Build(libraries=folder / "libraries" / "llama_cpp" / "lib", toolkit=toolkit, recipe=recipe)
-    done = folder / "complete.json"
-    if done.exists():
-        return built
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = finished()
+        if found is None:
+            seconds = _compile(recipe, set_up_toolkit(), folder)
+            (folder / "complete.json").write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+            found = finished()
+    assert found is not None
+    return found
+
+
+def _compile(recipe: Recipe, toolkit: Toolkit, folder: Path) -> int:
+    """Compile and install into the folder `libraries`. Returns the seconds that this run took."""
     source = _source(recipe.sdist, folder)
     tree, staged = folder / "cmake", folder / "libraries"
     environment = toolkit.environment()
     began = time.monotonic()
-    configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(tree), "-DCMAKE_BUILD_TYPE=Release"]
-    configure += [f"-DCMAKE_CUDA_COMPILER={toolkit.root / 'bin' / 'nvcc'}", f"-DCUDAToolkit_ROOT={toolkit.root}"]
+    configure = [
+        "cmake",
+        "-G",
+        "Ninja",
+        "-S",
+        str(source),
+        "-B",
+        str(tree),
+        "-DCMAKE_BUILD_TYPE=Release",
+    ]
+    configure += [
+        f"-DCMAKE_CUDA_COMPILER={toolkit.root / 'bin' / 'nvcc'}",
+        f"-DCUDAToolkit_ROOT={toolkit.root}",
+    ]
     # What scikit-build-core would set: where the libraries are installed.
     configure += [f"-DSKBUILD_PLATLIB_DIR={staged}", f"-DCMAKE_INSTALL_PREFIX={staged}"]
     subprocess.run([*configure, *recipe.flags.definitions], env=environment, check=True)
-    subprocess.run(["cmake", "--build", str(tree), "--parallel", str(_jobs())], env=environment, check=True)
-    subprocess.run(["cmake", "--install", str(tree)], env=environment, check=True, stdout=subprocess.DEVNULL)
-    done.write_text(json.dumps({"seconds": round(time.monotonic() - began)}), encoding="utf-8")
-    return built
+    subprocess.run(
+        ["cmake", "--build", str(tree), "--parallel", str(_jobs())],
+        env=environment,
+        check=True,
+    )
+    subprocess.run(
+        ["cmake", "--install", str(tree)],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return round(time.monotonic() - began)
 
 
 def _jobs() -> int:

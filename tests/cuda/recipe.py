@@ -49,7 +49,11 @@ class Recipe(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """Name of the build: equal for equal sdist, flags and toolkit."""
-        parts = [self.sdist.sha256, *self.flags.definitions, TOOLKIT.read_text(encoding="utf-8")]
+        parts = [
+            self.sdist.sha256,
+            *self.flags.definitions,
+            TOOLKIT.read_text(encoding="utf-8"),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

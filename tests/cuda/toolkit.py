@@ -30,7 +30,11 @@ class Toolkit(msgspec.Struct, frozen=True):
     def environment(self) -> dict[str, str]:
         """In which its programs run."""
         path = [str(self.programs), str(self.root / "bin"), os.environ["PATH"]]
-        return {**os.environ, "PATH": os.pathsep.join(path), "PYTHONPATH": str(self.packages)}
+        return {
+            **os.environ,
+            "PATH": os.pathsep.join(path),
+            "PYTHONPATH": str(self.packages),
+        }
 
 
 def cache_folder() -> Path:
@@ -60,7 +64,15 @@ def set_up_toolkit() -> Toolkit:
     done = packages / ".complete"
     if done.exists():
         return toolkit
-    install = [uv(), "pip", "install", "--quiet", "--require-hashes", "--python", sys.executable]
+    install = [
+        uv(),
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "--python",
+        sys.executable,
+    ]
     subprocess.run([*install, "--target", str(packages), "-r", str(TOOLKIT)], check=True)
     for library in root.glob("lib/*.so.*"):
         plain = library.with_name(library.name.split(".so.")[0] + ".so")

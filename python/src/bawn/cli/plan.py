@@ -78,9 +78,8 @@ def _show(shape: Shape, plan: Plan, cards: list[Plan], missing: int) -> None:
     }
     layers = ", ".join(f"{count} {text}" for kind, text in kinds.items() if (count := shape.count(kind)))
     console.print(f"{shape.name or 'Unnamed'}: {shape.architecture}, {shape.quantisation}, {layers} layers")
-    console.print(
-        f"  weights         {shape.weights / MIB:,.0f} MiB on the GPU, {shape.input_weights / MIB:,.0f} MiB beside it"
-    )
+    gpu, host = shape.weights / MIB, shape.input_weights / MIB
+    console.print(f"  weights         {gpu:,.0f} MiB on the GPU, {host:,.0f} MiB in main memory")
     tokens = ", ".join(f"{kv_type} {kv_bytes_per_token(shape, kv_type) / 1024:.4g} KiB" for kv_type in _SHOWN)
     console.print(f"  KV per token    {tokens}")
     if shape.state:
@@ -97,7 +96,7 @@ def _show(shape: Shape, plan: Plan, cards: list[Plan], missing: int) -> None:
     parts["CUDA"] = plan.cuda_mib
     console.print(f"  {' + '.join(f'{name} {mib:,}' for name, mib in parts.items())} MiB; {plan.free_mib:,} free")
     console.print(f"  ({RESERVED:.0%} of a card are always left free.)\n")
-    console.print(_table(cards))
+    console.print(_table(cards), "Sizes are MiB.", sep="\n")
 
 
 def _sentence(plan: Plan) -> str:
@@ -118,7 +117,7 @@ def _table(cards: list[Plan]) -> Table:
         "card", "layers", "context", "slots", "KV", "weights", "KV cache", "state", "compute", "free", box=None
     )
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for plan in cards:
         fits = plan.layers_on_gpu > 0
         table.add_row(
