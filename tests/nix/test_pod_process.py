@@ -1,0 +1,113 @@
+"""The pod's first process with a real Headscale, tailscaled and model: it joins, serves, and ends with its parts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bawn.model_server.settings import default_model_path
+from support.headscale import Headscale
+from support.nix import ROOT
+from support.ports import free_port
+from support.tailnet_binaries import tailnet_binaries
+from support.until import until
+
+pytestmark = pytest.mark.timeout(300)
+
+TOKEN = "a-token-of-the-test"
+
+
+@dataclass
+class Pod:
+    process: subprocess.Popen[bytes]
+    headscale: Headscale
+    log: Path
+    url: str
+
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def children(self) -> dict[str, int]:
+        """Program → process id."""
+        listed = subprocess.run(
+            ["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+        )
+        lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+        return {
+            name: int(pid) for pid, args in lines for name in ("tailscaled", "model-server") if f"{name} --" in args
+        }
+
+    def serves(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/v1/models", headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Iterator[Pod]:
+    """A pod on the CPU that is starting."""
+    binaries, model = tailnet_binaries(), default_model_path()
+    assert model is not None
+    headscale = Headscale(binaries, tmp_path)
+    headscale.policy.write_text(json.dumps({"tagOwners": {"tag:pod": []}, "acls": []}), encoding="utf-8")
+    log, port = tmp_path / "pod.log", free_port()
+    with headscale.running(), log.open("wb") as output:
+        key = headscale.ask("preauthkeys", "create", "--tags", "tag:pod", "--ephemeral", "--expiration", "5m")["key"]
+        process = subprocess.Popen(
+            ["bash", str(ROOT / "nixos-modules" / "pod" / "entrypoint.sh")],
+            env={
+                "PATH": f"{binaries}:{Path(sys.executable).parent}:/usr/bin:/bin",
+                "HOME": str(tmp_path),
+                "BAWN_RUN": str(tmp_path / "run"),
+                "BAWN_WEIGHTS": str(model.parent),
+                "BAWN_NODE": "rented",
+                "BAWN_SETTINGS": json.dumps(
+                    {"model": model.name, "alias": "coder", "n_ctx": 1024, "n_slots": 1, "port": port}
+                ),
+                "BAWN_LOGIN_SERVER": json.loads(headscale.config.read_text(encoding="utf-8"))["server_url"],
+                "BAWN_TAILNET_KEY": key,
+                "BAWN_TOKEN": TOKEN,
+                "BAWN_GPU": "none",
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Pod(process, headscale, log, f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+async def test_a_pod_joins_by_its_tag_serves_on_loopback_and_ends_with_its_tailscaled(pod: Pod) -> None:
+    await until(pod.serves, within_s=120)
+    await until(lambda: "has joined the tailnet" in pod.said(), within_s=60)
+    (node,) = pod.headscale.ask("nodes", "list")
+    assert node["given_name"] == "rented"
+    assert "tag:pod" in json.dumps(node)
+
+    # Neither secret is in the environment or the arguments of anything that runs.
+    for process in (pod.process.pid, *pod.children().values()):
+        for file in ("environ", "cmdline"):
+            assert TOKEN.encode() not in Path(f"/proc/{process}/{file}").read_bytes()
+
+    os.kill(pod.children()["tailscaled"], signal.SIGTERM)
+    assert pod.process.wait(timeout=60) == 1
+    assert "so does the pod" in pod.said()
+    assert not pod.serves()
+
+
+async def test_a_pod_that_is_stopped_ends_both_parts(pod: Pod) -> None:
+    await until(pod.serves, within_s=120)
+    pod.process.terminate()
+    assert pod.process.wait(timeout=60) == 0
+    assert not pod.serves()
