@@ -113,10 +113,10 @@ def _sentence(plan: Plan) -> str:
 
 
 def _table(cards: list[Plan]) -> Table:
-    table = Table(
-        "card", "layers", "context", "slots", "KV", "weights", "KV cache", "state", "compute", "free", box=None
-    )
-    for column in table.columns[1:]:
+    # 80 characters, so that it stays a table where there is no terminal.
+    columns = ("card", "layers", "context", "slots", "KV", "weights", "cache", "state", "compute", "free")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in table.columns:
         column.justify, column.no_wrap = "right", True
     for plan in cards:
         fits = plan.layers_on_gpu > 0
