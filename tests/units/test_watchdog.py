@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,14 +88,11 @@ def test_a_model_server_whose_decode_loop_hangs_is_restarted(hosts: WiredHosts) 
     with shorter_watchdog(machine, unit):
         before = int(machine.property_of(unit, "NRestarts"))
         process = machine.outer_pid(unit)
-        asking = subprocess.Popen(
-            hosts.laptop.argv("sh", "-c", hosts.chat_command(streams=1, seconds=0, tokens=2000)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        with frozen(busiest_thread(process)):
-            restarted_by_its_watchdog(machine, unit, before)
-        asking.wait(timeout=60)
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(hosts.chat, streams=1, tokens=2000)
+            with frozen(busiest_thread(process)):
+                restarted_by_its_watchdog(machine, unit, before)
+            assert len(asking.result(timeout=60)["lost"]) == 1, "it was in the middle of its answer"
     assert hosts.chat()["lost"] == []
 
 

@@ -1,9 +1,9 @@
 """What a host runs to ask another one, on its own standard library: prints one JSON object.
 
-    client.py chat URL [--key-file FILE] [--streams N] [--seconds S] [--tokens N]
+    client.py chat URL [--key-file FILE] [--streams N] [--until-file FILE] [--tokens N]
     client.py tcp ADDRESS:PORT…
 
-`chat` keeps N streams under way for S seconds and tells how each ended; `tcp` tells which connections are accepted.
+`chat` keeps N streams under way until the file is there, or once where none is named, and tells how each ended; `tcp` tells which connections are accepted.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def main() -> None:
     chat.add_argument("url")
     chat.add_argument("--key-file")
     chat.add_argument("--streams", type=int, default=1)
-    chat.add_argument("--seconds", type=float, default=0)
+    chat.add_argument("--until-file", type=Path)
     chat.add_argument("--tokens", type=int, default=16)
     tcp = verbs.add_parser("tcp")
     tcp.add_argument("targets", nargs="+")
@@ -48,13 +48,13 @@ def accepted(target: str) -> bool:
 
 def load(options: argparse.Namespace) -> dict[str, object]:
     key = Path(options.key_file).read_text(encoding="utf-8").strip() if options.key_file else ""
-    until = time.monotonic() + options.seconds
+    last = time.monotonic() + 240
     answers: list[dict[str, object]] = []
 
     def keep_asking() -> None:
         while True:
             answers.append(ask(options.url, key, options.tokens))
-            if time.monotonic() >= until:
+            if options.until_file is None or options.until_file.exists() or time.monotonic() > last:
                 return
 
     threads = [threading.Thread(target=keep_asking) for _ in range(options.streams)]

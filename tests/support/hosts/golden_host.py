@@ -42,7 +42,9 @@ def binds() -> list[tuple[Path, str]]:
     ]
 
 
-def lay(machine: Machine, host: str, *, node: str, programs: Mapping[str, str] = {}, without: Sequence[str] = ()) -> None:
+def lay(
+    machine: Machine, host: str, *, node: str, programs: Mapping[str, str] = {}, without: Sequence[str] = ()
+) -> None:
     """Install the golden files of `host` on a machine that isn't started yet.
 
     Args:
@@ -52,7 +54,9 @@ def lay(machine: Machine, host: str, *, node: str, programs: Mapping[str, str] =
         programs: package of nixpkgs → folder of the host whose `bin` has its programs.
         without: units that are left out, of nixpkgs' for the most part.
     """
-    files = {name.removeprefix(f"{host}/"): text for name, text in golden_files().items() if name.startswith(f"{host}/")}
+    files = {
+        name.removeprefix(f"{host}/"): text for name, text in golden_files().items() if name.startswith(f"{host}/")
+    }
     _environment(machine)
     known = {name: "/usr" for name in _OF_DEBIAN} | {name: BAWN for name in _OF_OURS} | dict(programs)
     for name, target in known.items():

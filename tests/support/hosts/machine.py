@@ -111,7 +111,7 @@ class Machine:
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 preexec_fn=enter,  # noqa: PLW1509 - one line in the child, and no thread holds a lock that it needs
             )
-        self._wait(lambda: self._leader() is not None, _BOOT_S, "is not started by systemd-nspawn")
+        self._wait(lambda: self._running() is not None, _BOOT_S, "is not started by systemd-nspawn")
         self.wait_until_succeeds("systemctl is-active basic.target", _BOOT_S)
 
     def shutdown(self) -> None:
@@ -120,9 +120,7 @@ class Machine:
 
     def crash(self) -> None:
         """Cut the power: every process of the host is killed, at once."""
-        pid = self._leader()
-        assert pid is not None, f"{self.name} does not run"
-        os.kill(pid, signal.SIGKILL)  # the kernel kills all others of its namespace
+        os.kill(self.leader, signal.SIGKILL)  # the kernel kills all others of its namespace
         self._end(signal.SIGTERM)
 
     def reboot(self) -> None:
@@ -204,11 +202,9 @@ class Machine:
 
     def argv(self, *command: str) -> list[str]:
         """The command line, for this machine, of a command in the host."""
-        pid = self._leader()
-        assert pid is not None, f"{self.name} does not run"
         clean = ("env", "--ignore-environment", f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
-        return ["nsenter", f"--target={pid}", *spaces, "--", *clean, *command]
+        return ["nsenter", f"--target={self.leader}", *spaces, "--", *clean, *command]
 
     def journal(self, unit: str | None = None) -> str:
         """What a unit, or the whole host, has written to the journal."""
@@ -223,7 +219,7 @@ class Machine:
         """The main process of a unit, as this machine numbers it."""
         inner = self.property_of(unit, "MainPID")
         assert inner != "0", f"{self.name}: {unit} has no main process:\n{self._last_words(unit)}"
-        space = os.readlink(f"/proc/{self._leader()}/ns/pid")
+        space = os.readlink(f"/proc/{self.leader}/ns/pid")
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 if folder.name.isdigit() and os.readlink(folder / "ns" / "pid") == space:
@@ -231,6 +227,18 @@ class Machine:
                     if next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1] == inner:
                         return int(folder.name)
         raise AssertionError(f"{self.name}: process {inner} of {unit} is gone")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is started."""
+        return self._launcher is not None
+
+    @property
+    def leader(self) -> int:
+        """The host's systemd, as this machine numbers it."""
+        pid = self._running()
+        assert pid is not None, f"{self.name} does not run"
+        return pid
 
     @property
     def memory_group(self) -> Path:
@@ -257,12 +265,15 @@ class Machine:
         tasks = self._group / "cgroup.procs"
         return lambda: tasks.write_text("0", encoding="ascii") and None
 
-    def _leader(self) -> int | None:
-        """Process 1 of the host, as this machine numbers it."""
+    def _running(self) -> int | None:
+        """`leader`, or None where the host has not come so far."""
         if self._pid is None and self._launcher is not None:
             assert self._launcher.poll() is None, f"{self.name} has ended:\n{self._console_tail()}"
             found = subprocess.run(
-                ["pgrep", "--exact", "--parent", str(self._launcher.pid), "systemd"], capture_output=True, text=True, check=False
+                ["pgrep", "--exact", "--parent", str(self._launcher.pid), "systemd"],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             self._pid = int(found.stdout.split()[0]) if found.stdout else None
         return self._pid

@@ -4,7 +4,8 @@ import json
 import secrets
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,15 +127,28 @@ class WiredHosts:
         told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} tcp {' '.join(named)}"))
         return [named[target] for target, is_open in told.items() if is_open]
 
-    def chat(self, *, streams: int = 1, seconds: float = 0, tokens: int = 16) -> dict[str, Any]:
+    def chat(self, *, streams: int = 1, tokens: int = 16) -> dict[str, Any]:
         """Streamed answers for the laptop's user through the bridge: how many were asked for, and which were lost."""
-        return json.loads(self.laptop.succeed(self.chat_command(streams, seconds, tokens)))
+        return json.loads(self.laptop.succeed(self._chat_command(streams, tokens)))
 
-    def chat_command(self, streams: int, seconds: float, tokens: int) -> str:
-        """The command that `chat` runs on the laptop."""
+    @contextmanager
+    def chatting(self, *, streams: int, tokens: int = 16) -> Iterator[dict[str, Any]]:
+        """`chat`, again and again while the block runs; what came of it is there when the block has ended."""
+        end, told = "/run/user/0/end", dict[str, Any]()
+        self.laptop.succeed(f"mkdir -p {end.rpartition('/')[0]}; rm -f {end}")
+        command = f"{self._chat_command(streams, tokens)} --until-file {end}"
+        with subprocess.Popen(self.laptop.argv("sh", "-c", command), stdout=subprocess.PIPE, text=True) as asking:
+            try:
+                yield told
+            finally:
+                if self.laptop.runs:
+                    self.laptop.succeed(f"touch {end}")
+                output, _ = asking.communicate(timeout=180)
+        told.update(json.loads(output) if output else {})
+
+    def _chat_command(self, streams: int, tokens: int) -> str:
         key = f"/home/{self.PERSON}/.config/bawn/bridge.token"
-        of = f"--key-file {key} --streams {streams} --seconds {seconds} --tokens {tokens}"
-        return f"python3 {CLIENT} chat http://127.0.0.1:8080 {of}"
+        return f"python3 {CLIENT} chat http://127.0.0.1:8080 --key-file {key} --streams {streams} --tokens {tokens}"
 
     def close(self) -> None:
         """End all hosts."""
