@@ -26,10 +26,10 @@ up: ## keep the chain running until Ctrl-C
 test: setup ## every test that this machine can run; says which it could not
 	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
 
-test-nix: setup ## the flake, evaluated: needs nix, NIXPKGS_TREE and BAWN_FLAKE_INPUTS
+test-nix: setup ## the flake, evaluated; Nix comes from Debian where it is missing
 	@cd tests && ../$(BIN)/python -m pytest nix $(ARGS)
 
-test-cuda: setup ## compile llama.cpp with CUDA (hours, once), read it, and see it refuse or use the GPU
+test-cuda: setup ## compile llama.cpp with CUDA (40 minutes, once), read it, and see it refuse or use the GPU
 	@cd tests && nice -n 19 ../$(BIN)/python -m cuda.build && ../$(BIN)/python -m pytest -s cuda $(ARGS)
 
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake

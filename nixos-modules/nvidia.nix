@@ -2,7 +2,7 @@
 #
 # Each of them can be updated alone, and then inference fails at the next boot or, worse, falls back to the CPU in
 # silence. So they are one set: the CUDA release and the architectures are those that the model server is compiled for
-# (python/llama-cpp.json); the driver is of NVIDIA's long-term branch 580 (maintained until August 2028), which runs CUDA
+# (python/llama-cpp.json has the defaults); the driver is of NVIDIA's long-term branch 580 (maintained until August 2028), which runs CUDA
 # 12.9 and 13.0; the kernel is a long-term series that the branch's open module is built for.
 {
   config,
@@ -59,13 +59,14 @@ in
     };
     architectures = mkOption {
       type = types.listOf types.str;
-      default = map (lib.removeSuffix "-real") compiled.architectures;
+      default = compiled.architectures;
       defaultText = lib.literalMD "the architectures in `python/llama-cpp.json`";
-      example = [ "89" ];
+      example = [ "90" ];
       description = ''
-        GPU architectures that the model server holds code for, as compute capabilities without their dot. Such code
-        runs on cards of the same major version and the same or a later minor one; with an `a` after it, on exactly
-        this capability. A card that none covers is refused before the model server starts.
+        GPU architectures that the model server is compiled for, as compute capabilities without their dot: `80` for
+        A100, RTX 30 and A40, `89` for RTX 40, L4 and L40, `90` for H100 and H200, `120a` for RTX 50. Such code runs on
+        cards of the same major version and the same or a later minor one; with an `a` after it, on exactly this
+        capability. A card that none covers is refused before the model server starts.
       '';
     };
     minimumDriver = mkOption {

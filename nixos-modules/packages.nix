@@ -1,5 +1,6 @@
 # Which packages the services run; the flake's overlay brings the defaults.
 {
+  config,
   lib,
   pkgs,
   ...
@@ -21,6 +22,9 @@ in
     gateway = package "gateway" "runs the gateway and `bawn-keys`";
     indexer = package "indexer" "runs the indexer";
     model-server = package "model-server" "runs the model server on hosts without an NVIDIA GPU";
-    model-server-cuda = package "model-server-cuda" "runs the model server on hosts where {option}`bawn.nvidia.enable` is set";
+    model-server-cuda = package "model-server-cuda" "runs the model server on hosts where {option}`bawn.nvidia.enable` is set, compiled for {option}`bawn.nvidia.architectures`" // {
+      default = pkgs.bawn.model-server-cuda.compiledFor config.bawn.nvidia.architectures;
+      defaultText = lib.literalExpression "pkgs.bawn.model-server-cuda.compiledFor config.bawn.nvidia.architectures";
+    };
   };
 }

@@ -65,7 +65,7 @@ let
       while IFS=, read -r name capability here unused; do
         capability=''${capability//[ .]/}
         covers "$capability" ||
-          refuse "$name has compute capability $capability, and the model server holds no code for it (it has ${lib.concatStringsSep ", " nvidia.architectures}): add it to architectures in python/llama-cpp.json."
+          refuse "$name has compute capability $capability, and the model server holds no code for it (it has ${lib.concatStringsSep ", " nvidia.architectures}): add it to bawn.nvidia.architectures."
         total=$((total + here)) free=$((free + unused))
       done <<< "$answer"
 

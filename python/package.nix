@@ -25,9 +25,11 @@ let
     ];
   };
 
-  # `cuda` is the package set of the pinned CUDA release, or null for a build that runs on the CPU.
+  # `cuda` is the package set of the pinned CUDA release, or null for a build that runs on the CPU; `architectures` are
+  # the compute capabilities that it is compiled for.
   overrides =
-    cuda: final: prev:
+    { cuda, architectures }:
+    final: prev:
     {
       bawn = prev.bawn.overrideAttrs { src = source; };
 
@@ -65,7 +67,8 @@ let
               cmakeDefinitions llama-cpp.cmake
               ++ lib.optionals (cuda != null) (
                 cmakeDefinitions llama-cpp.cmake_cuda
-                ++ [ "-DCMAKE_CUDA_ARCHITECTURES=${lib.concatStringsSep ";" llama-cpp.architectures}" ]
+                # -real: machine code only. From PTX the driver would compile at run time, for minutes.
+                ++ [ "-DCMAKE_CUDA_ARCHITECTURES=${lib.concatMapStringsSep ";" (name: "${name}-real") architectures}" ]
               )
             )
           }"
@@ -75,12 +78,12 @@ let
     };
 
   pythonSet =
-    cuda:
+    target:
     (pkgs.callPackage pyproject-nix.build.packages { python = pkgs.python313; }).overrideScope (
       lib.composeManyExtensions [
         pyproject-build-systems.overlays.default
         locked
-        (overrides cuda)
+        (overrides target)
       ]
     );
 
@@ -93,9 +96,10 @@ let
       description,
       extras,
       cuda ? null,
+      architectures ? [ ],
     }:
     let
-      set = pythonSet cuda;
+      set = pythonSet { inherit cuda architectures; };
       venv = set.mkVirtualEnv "bawn-${name}-env" { bawn = extras; };
     in
     (mkApplication {
@@ -151,10 +155,22 @@ in
   };
 }
 // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
-  model-server-cuda = application {
-    name = "model-server-cuda";
-    description = "bawn's model server, on NVIDIA GPUs";
-    extras = [ "model" ];
-    cuda = pkgs.${"cudaPackages_" + lib.replaceStrings [ "." ] [ "_" ] llama-cpp.cuda};
-  };
+  model-server-cuda =
+    let
+      compiledFor =
+        architectures:
+        (application {
+          name = "model-server-cuda";
+          description = "bawn's model server, on NVIDIA GPUs";
+          extras = [ "model" ];
+          cuda = pkgs.${"cudaPackages_" + lib.replaceStrings [ "." ] [ "_" ] llama-cpp.cuda};
+          inherit architectures;
+        }).overrideAttrs
+          (old: {
+            passthru = old.passthru // {
+              inherit architectures compiledFor;
+            };
+          });
+    in
+    compiledFor llama-cpp.architectures;
 }

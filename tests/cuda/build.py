@@ -1,4 +1,4 @@
-"""llama.cpp with CUDA, compiled from the locked sdist: hours on two cores, once for each set of sdist and flags.
+"""llama.cpp with CUDA, compiled from the locked sdist: 40 minutes on two cores, once for each set of sdist and flags.
 
     cd tests && python -m cuda.build
 

@@ -10,7 +10,7 @@ from cuda.build import Build, finished
 
 @pytest.fixture(scope="session")
 def cuda_build() -> Build:
-    """The build of this checkout, from the cache. `make test-cuda` compiles it first: no test takes hours."""
+    """The build of this checkout, from the cache. `make test-cuda` compiles it first: no test takes that long."""
     found = finished()
     if found is None:
         pytest.fail("this checkout's llama.cpp is not compiled yet: make test-cuda")

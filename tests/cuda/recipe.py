@@ -20,7 +20,7 @@ class Flags(msgspec.Struct, frozen=True):
 
     cuda: str
     architectures: list[str]
-    """In CMake's terms, e.g. `89-real`."""
+    """Compute capabilities without their dot, e.g. `89`."""
     cmake: dict[str, str]
     cmake_cuda: dict[str, str]
 
@@ -28,7 +28,7 @@ class Flags(msgspec.Struct, frozen=True):
     def definitions(self) -> list[str]:
         """CMake's arguments, as the flake passes them."""
         given = [*self.cmake.items(), *self.cmake_cuda.items()]
-        given.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(self.architectures)))
+        given.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(f"{name}-real" for name in self.architectures)))
         return [f"-D{name}={value}" for name, value in given]
 
 

@@ -49,10 +49,16 @@ def test_llama_cpp_is_compiled_with_the_pinned_cuda_for_the_pinned_cards() -> No
     pins = json.loads((ROOT / "python" / "llama-cpp.json").read_text(encoding="utf-8"))
     package = "flake.packages.x86_64-linux.model-server-cuda.pythonSet.llama-cpp-python"
     build = evaluate(f"{package}.preBuild")
-    assert f"-DCMAKE_CUDA_ARCHITECTURES={';'.join(pins['architectures'])}" in build
+    assert f"-DCMAKE_CUDA_ARCHITECTURES={'-real;'.join(pins['architectures'])}-real" in build
     assert all(f"-D{key}={value}" in build for key, value in (pins["cmake"] | pins["cmake_cuda"]).items())
     inputs = evaluate(f"map (p: p.name) {package}.nativeBuildInputs")
     assert any(name.startswith(f"cuda{pins['cuda']}-cuda_nvcc-") for name in inputs)
+
+
+def test_a_host_is_compiled_for_its_own_card() -> None:
+    host = '(flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.architectures = [ "80" "90" ]; } ]; })'
+    build = evaluate(f"{host}.config.bawn.package.model-server-cuda.pythonSet.llama-cpp-python.preBuild")
+    assert "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real" in build
 
 
 def test_the_cpu_build_has_nothing_of_cuda() -> None:

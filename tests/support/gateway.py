@@ -45,7 +45,14 @@ async def running_gateway(*upstreams: str, **settings: Any) -> AsyncGenerator[Ru
         key = keys.add("test")
         port = free_port()
         settings.setdefault("upstreams", [{"name": f"u{n}", "url": url} for n, url in enumerate(upstreams)])
-        data = {"port": port, "keys_file": str(keys.path), "health_interval_s": 0.05, "drain_s": 5.0, "upstream_wait_s": 0.01, **settings}
+        data = {
+            "port": port,
+            "keys_file": str(keys.path),
+            "health_interval_s": 0.05,
+            "drain_s": 5.0,
+            "upstream_wait_s": 0.01,
+            **settings,
+        }
         app = gateway_app(to_settings(data, GatewaySettings, origin="test"))
         url = f"http://127.0.0.1:{port}"
         async with running(app, "127.0.0.1", port, drain_s=5):

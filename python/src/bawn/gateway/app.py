@@ -53,7 +53,14 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
     gate = Gate(KeyStore(settings.keys_path))
     catalogue = Catalogue(backends, settings.aliases)
     checks = HealthChecks(backends, settings.health_interval_s)
-    relay = Relay(gate, ledger, Router(catalogue, checks), timeouts=settings.timeouts, keepalive_s=settings.keepalive_s)
+    relay = Relay(
+        gate,
+        ledger,
+        Router(catalogue, checks),
+        timeouts=settings.timeouts,
+        keepalive_s=settings.keepalive_s,
+        upstream_wait_s=settings.upstream_wait_s,
+    )
     index = None if settings.index_dir is None else CodeSearch(Path(settings.index_dir))
     endpoint = McpEndpoint(Tools(index, render_chunks), gate, ledger)
 

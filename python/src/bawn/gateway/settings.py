@@ -39,6 +39,9 @@ class GatewaySettings(Settings, frozen=True):
     timeouts: Timeouts = Timeouts()
     keepalive_s: float = 15.0
     """While nothing comes from the upstream, a waiting client hears from us this often."""
+    upstream_wait_s: float = 90.0
+    """An upstream that answered so recently and can't be reached now may be restarting: requests wait for it, at most
+    until so long after its last answer. Autocomplete does not wait."""
     health_interval_s: float = 10.0
     """Between two checks of an upstream."""
     max_body_bytes: int = 32 * 1024 * 1024
