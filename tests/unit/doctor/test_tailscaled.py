@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bawn.doctor.hops import Fault
-from bawn.doctor.tailscaled import ask_tailscaled, check_running, in_tailnet
+from bawn.doctor.tailscaled import ask_tailscaled, check_running
 from bawn.doctor.way import Way
+from bawn.service.tailnet import in_tailnet
 from support.local_api import local_api, status
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -6,7 +6,9 @@
         ├── InvalidRequest        400  invalid_request
         │   └── ContextLengthExceeded  400  context_length_exceeded
         ├── Unauthorized          401  invalid_api_key
-        ├── Forbidden             403  forbidden
+        ├── Forbidden             403  forbidden              a model or an index that this person may not use
+        │   ├── IdentityMismatch  403  identity_mismatch      a key of another person than the node's owner
+        │   └── NodeNotAllowed    403  node_not_allowed       called from no node of a person
         ├── NotFound              404  not_found
         │   └── ModelNotFound     404  model_not_found
         ├── MethodNotAllowed      405  method_not_allowed
@@ -16,6 +18,7 @@
         ├── InternalError         500  internal_error
         ├── UpstreamBroken        502  upstream_broken        died or spoke nonsense, also after the first byte
         ├── Unavailable           503  unavailable            carries Retry-After
+        │   └── IdentityUnknown   503  identity_unknown       tailscaled can't tell who is calling
         └── UpstreamTimeout       504  upstream_timeout
 
 `RequestError.code` is the *error class*: the only thing about an error that logs, metrics and the audit
@@ -83,6 +86,14 @@ class Forbidden(RequestError):
     status, code, kind = 403, "forbidden", "permission_error"
 
 
+class IdentityMismatch(Forbidden):
+    code = "identity_mismatch"
+
+
+class NodeNotAllowed(Forbidden):
+    code = "node_not_allowed"
+
+
 class NotFound(RequestError):
     status, code, kind = 404, "not_found", "invalid_request_error"
 
@@ -125,6 +136,10 @@ class UpstreamBroken(RequestError):
 
 class Unavailable(RequestError):
     status, code, kind = 503, "unavailable", "server_error"
+
+
+class IdentityUnknown(Unavailable):
+    code = "identity_unknown"
 
 
 class UpstreamTimeout(RequestError):

@@ -20,6 +20,10 @@ class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Error class: `RequestError.code`."""
     key: str | None = None
     """Public id of the API key."""
+    user: str | None = None
+    """Who is calling, by their key in the settings' `people`; without those, whom the API key names."""
+    node: str | None = None
+    """The tailnet node that the call comes from, where the settings name it as one of this person's."""
     model: str | None = None
     """A configured model name; a name that a client made up is never recorded."""
     upstream: str | None = None

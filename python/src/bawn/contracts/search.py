@@ -1,6 +1,11 @@
 """Results of the search tools, as MCP structured content."""
 
+from typing import Literal
+
 import msgspec
+
+Index = Literal["code", "docs", "libraries"]
+"""What can be searched, each with its own permission."""
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):

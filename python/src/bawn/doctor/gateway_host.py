@@ -12,12 +12,13 @@ from bawn.doctor.asking import NoAnswer, ask
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
 from bawn.doctor.machine import Place
 from bawn.doctor.settings_file import readable
-from bawn.doctor.tailscaled import Status, ask_tailscaled, check_running, in_tailnet
+from bawn.doctor.tailscaled import Status, ask_tailscaled, check_running
 from bawn.doctor.units import check_active
 from bawn.doctor.upstreams import ask_upstream
 from bawn.gateway.check import problems
 from bawn.gateway.settings import GatewaySettings
 from bawn.service.settings import read_settings
+from bawn.service.tailnet import in_tailnet
 
 
 class GatewayHost:

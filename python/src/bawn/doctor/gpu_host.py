@@ -12,9 +12,10 @@ from bawn.doctor.asking import NoAnswer, ask
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
 from bawn.doctor.machine import Place
 from bawn.doctor.settings_file import readable
-from bawn.doctor.tailscaled import ask_tailscaled, check_running, in_tailnet
+from bawn.doctor.tailscaled import ask_tailscaled, check_running
 from bawn.doctor.units import check_active, unit
 from bawn.service.settings import read_data, read_secret
+from bawn.service.tailnet import in_tailnet
 
 _GGUF: Final = b"GGUF"
 _DRIVER: Final = Path("/proc/driver/nvidia/version")

@@ -1,6 +1,5 @@
 """What this machine's tailscaled says of itself, over its LocalAPI (tailscale.com/ipn/ipnstate, `Status`)."""
 
-import ipaddress
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ SOCKET: Final = Path("/var/run/tailscaled.socket" if sys.platform == "darwin" el
 _URL: Final = "http://local-tailscaled.sock/localapi/v0/status"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Go's zero time lies before: a key that doesn't expire."""
-_NETWORKS: Final = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("fd7a:115c:a1e0::/48"))
 
 
 class Node(msgspec.Struct, frozen=True, rename="pascal"):
@@ -64,15 +62,6 @@ class Status(msgspec.Struct, frozen=True, rename="pascal"):
         """The peer, or this node itself, that a URL's host means."""
         nodes = [*(self.peer or {}).values(), *([self.self] if self.self else [])]
         return next((node for node in nodes if node.is_called(host, addresses)), None)
-
-
-def in_tailnet(address: str) -> bool:
-    """Whether an IP address is one of a tailnet."""
-    try:
-        parsed = ipaddress.ip_address(address.strip("[]"))
-    except ValueError:
-        return False
-    return any(parsed in network for network in _NETWORKS)
 
 
 async def ask_tailscaled(socket: Path) -> Status:

@@ -10,9 +10,10 @@ from bawn.contracts.health import Health
 from bawn.contracts.openai import ModelList
 from bawn.doctor.asking import NoAnswer, addresses_of, ask
 from bawn.doctor.hops import Fault
-from bawn.doctor.tailscaled import Status, in_tailnet
+from bawn.doctor.tailscaled import Status
 from bawn.gateway.settings import UpstreamSettings
 from bawn.service.settings import read_secret
+from bawn.service.tailnet import in_tailnet
 
 
 async def ask_upstream(upstream: UpstreamSettings, tailnet: Status | None) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bawn.doctor.asking import NoAnswer, addresses_of, connect
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
-from bawn.doctor.tailscaled import Status, ask_tailscaled, check_running, in_tailnet, is_there
+from bawn.doctor.tailscaled import Status, ask_tailscaled, check_running, is_there
+from bawn.service.tailnet import in_tailnet
 
 
 class Way:

@@ -80,9 +80,21 @@ def _gateway(fleet: Fleet, places: Places) -> dict[str, Any]:
         "upstreams": upstreams,
         "aliases": fleet.aliases,
         "keys_file": places.keys_file,
+        "identity": "key+tailnet",
+        "people": {key: _person(fleet, key) for key in fleet.people},
     }
     # Without repositories nothing makes an index, and the gateway offers no search.
     return settings | ({"index_dir": places.index_dir} if fleet.repositories else {})
+
+
+def _person(fleet: Fleet, key: str) -> dict[str, Any]:
+    person = fleet.people[key]
+    return {
+        "login": person.login,
+        "models": sorted(person.models),
+        "indexes": sorted(person.indexes),
+        "nodes": [name for name, node in fleet.of_role("laptop").items() if node.owner == key],
+    }
 
 
 def _model_server(fleet: Fleet, name: str, places: Places) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from litestar import Litestar
 from bawn.contracts.errors import SettingsError
 from bawn.gateway import status
 from bawn.gateway.auth.gate import Gate
+from bawn.gateway.auth.keyring import Keyring
+from bawn.gateway.auth.local_api import LocalApi
 from bawn.gateway.auth.store import KeyStore
+from bawn.gateway.auth.whois import Whois
 from bawn.gateway.check import problems
 from bawn.gateway.ledger import Ledger
 from bawn.gateway.mcp import mount
@@ -50,8 +53,15 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
     backends = [_backend(upstream, settings.timeouts) for upstream in settings.upstreams]
     metrics = Metrics(backends)
     ledger = Ledger(metrics, max_in_flight=settings.max_in_flight)
-    gate = Gate(KeyStore(settings.keys_path))
     catalogue = Catalogue(backends, settings.aliases)
+    whois = None if settings.identity == "key" else Whois(LocalApi(Path(settings.tailscaled_socket)))
+    gate = Gate(
+        Keyring(KeyStore(settings.keys_path)),
+        settings.people,
+        identity=settings.identity,
+        whois=whois,
+        resolve=catalogue.resolve,
+    )
     checks = HealthChecks(backends, settings.health_interval_s)
     relay = Relay(
         gate,
@@ -65,18 +75,20 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
     endpoint = McpEndpoint(Tools(index, render_chunks), gate, ledger)
 
     @contextlib.asynccontextmanager
-    async def upstreams(_app: Litestar) -> AsyncGenerator[None]:
+    async def neighbours(_app: Litestar) -> AsyncGenerator[None]:
         try:
             async with checks.running():
                 yield
         finally:
             for backend in backends:
                 await backend.upstream.aclose()
+            if whois is not None:
+                await whois.aclose()
 
     return make_app(
         [*routes.ROUTES, *mount.ROUTES, *status.ROUTES, *webhook_routes.ROUTES],
         max_body_bytes=settings.max_body_bytes,
-        lifespan=[upstreams, endpoint.running],
+        lifespan=[neighbours, endpoint.running],
         gate=gate,
         ledger=ledger,
         catalogue=catalogue,
@@ -104,6 +116,22 @@ async def run(settings: GatewaySettings) -> None:
         SettingsError: the settings can't work, or the port is taken.
     """
     app = gateway_app(settings)
-    # Who holds a key is let in from wherever the port is reachable; binding keys to tailnet nodes needs a tailnet.
-    event(_log, "identity", api_key=True, tailnet=False, note="the API key alone counts")
+    _tell_identity(settings)
     await serve(app, settings.host, settings.port, name="gateway", drain_s=settings.drain_s)
+
+
+def _tell_identity(settings: GatewaySettings) -> None:
+    """Say at the start whom this gateway lets in, since a looser choice than meant shows nowhere else."""
+    notes = {
+        "key": "the API key alone counts, from wherever this port is reachable",
+        "tailnet": "the owner of the calling node counts, without an API key",
+        "key+tailnet": "the API key must belong to the owner of the calling node",
+    }
+    people = settings.people
+    event(
+        _log,
+        "identity",
+        mode=settings.identity,
+        note=notes[settings.identity],
+        people="every key may use everything" if people is None else len(people),
+    )

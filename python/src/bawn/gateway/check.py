@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bawn.contracts.errors import SettingsError
+from bawn.gateway.auth.check import people_problems
 from bawn.gateway.auth.store import KeyStore
 from bawn.gateway.settings import GatewaySettings, UpstreamSettings
 from bawn.gateway.webhooks.check import webhook_problems
@@ -20,6 +21,7 @@ def problems(settings: GatewaySettings) -> list[str]:
             _limits(settings),
             _upstreams(settings.upstreams),
             _aliases(settings),
+            people_problems(settings.identity, settings.people, _usable(settings)),
             _files(settings),
             webhook_problems(settings.webhooks),
         )
@@ -80,6 +82,13 @@ def _upstream(upstream: UpstreamSettings) -> Iterator[str]:
             yield "models: a name must not be empty."
         elif count > 1:
             yield f"models: {model!r} is listed {count} times."
+
+
+def _usable(settings: GatewaySettings) -> set[str] | None:
+    """What clients can ask for; None where upstreams say only when they run what they serve."""
+    if not all(u.models for u in settings.upstreams):
+        return None
+    return {model for u in settings.upstreams for model in u.models} | set(settings.aliases)
 
 
 def _aliases(settings: GatewaySettings) -> Iterator[str]:

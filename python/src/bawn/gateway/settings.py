@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bawn.gateway.auth.settings import SOCKET, Identity, PersonSettings
 from bawn.gateway.webhooks.settings import WebhookSettings
 from bawn.relay.timeouts import Timeouts
 from bawn.service.settings import Settings, state_dir
@@ -32,6 +33,13 @@ class GatewaySettings(Settings, frozen=True):
     """Public name → model: what clients are configured with stays when the model behind it changes."""
     keys_file: str | None = None
     """Where the hashes of the API keys are kept; `keys.json` in the state directory by default."""
+    identity: Identity = "key"
+    """What callers are known by. `key`: their API key alone. `tailnet`: the owner of the node that they call from, whom
+    tailscaled on this host knows; no key is asked for. `key+tailnet`: both, and the key must be that owner's."""
+    people: dict[str, PersonSettings] | None = None
+    """Who may use what; API keys name people by these keys. Left out, every key may use everything."""
+    tailscaled_socket: str = SOCKET
+    """Where tailscaled is asked who is calling."""
     index_dir: str | None = None
     """The embedded search index that `/mcp` answers from."""
     webhooks: WebhookSettings | None = None

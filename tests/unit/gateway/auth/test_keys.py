@@ -12,7 +12,7 @@ import pytest
 
 from bawn.contracts.errors import SettingsError, Unauthorized
 from bawn.gateway.auth import keys as keys_module
-from bawn.gateway.auth.gate import Gate
+from bawn.gateway.auth.keyring import Keyring
 from bawn.gateway.auth.keys import parse, verify
 from bawn.gateway.auth.store import KeyStore
 
@@ -118,23 +118,23 @@ def test_a_broken_keys_file_is_an_error_that_does_not_quote_it(store: KeyStore):
     assert "CANARY" not in str(caught.value)
 
 
-def test_the_gate_sees_keys_that_come_and_go(store: KeyStore):
-    gate = Gate(store)
+def test_the_keyring_sees_keys_that_come_and_go(store: KeyStore):
+    keyring = Keyring(store)
     with pytest.raises(Unauthorized):
-        gate.key_id({"authorization": "Bearer bawn_0011223344_x"})
+        keyring.key({"authorization": "Bearer bawn_0011223344_x"})
     key = store.add("ada")
-    assert gate.key_id({"authorization": f"Bearer {key.text}"}) == key.stored.id
-    assert gate.key_id({"authorization": f"bearer  {key.text} "}) == key.stored.id
-    assert gate.key_id({"x-api-key": key.text}) == key.stored.id
+    assert keyring.key({"authorization": f"Bearer {key.text}"}) == key.stored
+    assert keyring.key({"authorization": f"bearer  {key.text} "}) == key.stored
+    assert keyring.key({"x-api-key": key.text}) == key.stored
     store.revoke(key.stored.id)
     with pytest.raises(Unauthorized):
-        gate.key_id({"x-api-key": key.text})
+        keyring.key({"x-api-key": key.text})
 
 
 def test_a_keys_file_that_breaks_lets_nobody_in(store: KeyStore):
-    gate = Gate(store)
+    keyring = Keyring(store)
     key = store.add("ada")
-    assert gate.key_id({"x-api-key": key.text})
+    assert keyring.key({"x-api-key": key.text})
     store.path.write_text("{")
     with pytest.raises(Unauthorized):
-        gate.key_id({"x-api-key": key.text})
+        keyring.key({"x-api-key": key.text})

@@ -1,60 +1,97 @@
-"""Checking the API key of each request against the keys file, as it is now."""
+"""Letting requests in: who is calling, and what they may use."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from bawn.contracts.errors import SettingsError, Unauthorized
-from bawn.gateway.auth.keys import StoredKey, verify
-from bawn.gateway.auth.store import KeyStore
-from bawn.service.logs import event
+from litestar.datastructures import Headers
 
-_log = logging.getLogger("bawn.gateway.auth")
+from bawn.contracts.errors import IdentityMismatch, IdentityUnknown, NodeNotAllowed
+from bawn.contracts.record import RequestRecord
+from bawn.gateway.auth.keyring import Keyring
+from bawn.gateway.auth.keys import StoredKey
+from bawn.gateway.auth.permissions import EVERYTHING, Permissions, permissions_of
+from bawn.gateway.auth.settings import Identity, PersonSettings, same_login
+from bawn.gateway.auth.whois import Whois
 
 
 class Gate:
-    """Lets requests in whose key is in the store; a key that is added or revoked counts from the next request on."""
+    """Knows callers by their API key, by the tailnet node that they call from, or by both."""
 
-    def __init__(self, store: KeyStore) -> None:
-        self._store = store
-        self._keys: dict[str, StoredKey] = {}
-        self._seen: tuple[int, ...] | None = None
-
-    def key_id(self, headers: Mapping[str, str]) -> str:
-        """Public id of the key in `Authorization: Bearer` or `x-api-key`.
+    def __init__(
+        self,
+        keyring: Keyring,
+        people: Mapping[str, PersonSettings] | None = None,
+        *,
+        identity: Identity = "key",
+        whois: Whois | None = None,
+        resolve: Callable[[str], str] = str,
+    ) -> None:
+        """`people` None: every key may use everything. `resolve` gives the model that an alias stands for.
 
         Raises:
-            Unauthorized: no key, or one that is not in the store.
+            ValueError: an `identity` other than key without `whois` or without `people`.
         """
-        text = _sent_key(headers)
-        if text is None:
-            raise Unauthorized("An API key is needed: send it as `Authorization: Bearer bawn_…` or as `x-api-key`.")
-        key = verify(self._current(), text)
-        if key is None:
-            raise Unauthorized("This API key is not known here: it is mistyped or was revoked.")
-        return key.id
+        if identity != "key" and (whois is None or people is None):
+            raise ValueError("a tailnet's callers are known by whois and people")
+        self._keyring = keyring
+        self._by_key = identity != "tailnet"
+        self._whois = None if identity == "key" else whois
+        self._people = people
+        known = people or {}
+        self._name_of = {same_login(person.login): name for name, person in known.items()}
+        self._permissions = {name: permissions_of(person, resolve) for name, person in known.items()}
 
-    def _current(self) -> dict[str, StoredKey]:
-        # One stat a request costs microseconds; every write replaces the file, so that its inode changes too.
-        try:
-            stat = self._store.path.stat()
-            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-        except OSError:
-            seen = ()
-        if seen != self._seen:
-            self._seen = seen
-            try:
-                self._keys = self._store.read()
-            except SettingsError:
-                # Refusing is the safe side: the file may be broken because someone wanted a key gone.
-                self._keys = {}
-                event(_log, "keys_unreadable", level=logging.ERROR)
-            else:
-                event(_log, "keys_read", keys=len(self._keys))
-        return self._keys
+    async def admit(self, scope: Any, record: RequestRecord) -> Permissions:
+        """What the caller of an ASGI connection may use; `record` gets what is known of them, refused or not.
+
+        Raises:
+            Unauthorized: no key, or an unknown one.
+            IdentityMismatch: a key of somebody else than the person whose node it is used from, or of nobody.
+            NodeNotAllowed: the call comes from no node of a person.
+            IdentityUnknown: tailscaled can't tell who is calling.
+        """
+        if self._whois is None:
+            return self._of_key(self._key(scope, record), record)
+        key = self._key(scope, record) if self._by_key else None
+        name = await self._owner(self._whois, scope, record)
+        if key is not None and key.name != name:
+            raise _mismatch(key.name in self._permissions)
+        return self._permissions[name]
+
+    def _key(self, scope: Any, record: RequestRecord) -> StoredKey:
+        key = self._keyring.key(Headers.from_scope(scope))
+        record.key = key.id
+        return key
+
+    def _of_key(self, key: StoredKey, record: RequestRecord) -> Permissions:
+        if self._people is not None and key.name not in self._people:
+            raise _mismatch(known=False)
+        record.user = key.name
+        return EVERYTHING if self._people is None else self._permissions[key.name]
+
+    async def _owner(self, whois: Whois, scope: Any, record: RequestRecord) -> str:
+        """The person whose node calls."""
+        # The connection's own address: headers are whatever a client writes.
+        client: tuple[str, int] | None = scope.get("client")
+        if client is None:
+            raise IdentityUnknown("The gateway can't tell who is calling: the connection has no address.")
+        peer = await whois.peer(*client)
+        if peer is None:
+            raise NodeNotAllowed("This call comes from no node of the tailnet: join it, and call the gateway there.")
+        if peer.login is None:
+            raise NodeNotAllowed("This node is in the tailnet by a tag, as servers are: its owner must join it.")
+        name = self._name_of.get(same_login(peer.login))
+        if name is None or self._people is None:
+            raise NodeNotAllowed("This node's owner is nobody who may use this gateway: the fleet must name them.")
+        record.user = name
+        if peer.node in self._people[name].nodes:
+            record.node = peer.node
+        return name
 
 
-def _sent_key(headers: Mapping[str, str]) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return headers.get("x-api-key") or None
+def _mismatch(known: bool) -> IdentityMismatch:
+    if known:
+        return IdentityMismatch("This API key belongs to somebody else than the node that it is used from.")
+    return IdentityMismatch(
+        "This API key names nobody who may use this gateway: it must be made for a person as the fleet calls them."
+    )

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from litestar import Litestar, asgi
-from litestar.datastructures import Headers, State
+from litestar.datastructures import State
 from litestar.types import Message, Receive, Scope, Send
 from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -15,11 +15,13 @@ from bawn import __version__
 from bawn.contracts.errors import MethodNotAllowed
 from bawn.contracts.record import RequestRecord
 from bawn.gateway.auth.gate import Gate
+from bawn.gateway.auth.permissions import Permissions
 from bawn.gateway.ledger import Ledger
 from bawn.gateway.mcp.tools import Tools
 
 _MAX_BODY_BYTES: Final = 1024 * 1024
 _RECORD: Final = "bawn_record"
+_PERMISSIONS: Final = "bawn_permissions"
 
 
 class McpEndpoint:
@@ -29,12 +31,14 @@ class McpEndpoint:
         self._gate = gate
         self._ledger = ledger
 
-        async def list_tools(_context: Any, _params: Any) -> ListToolsResult:
-            return ListToolsResult(tools=tools.listed())
+        async def list_tools(context: Any, _params: Any) -> ListToolsResult:
+            permissions: Permissions = context.request.scope[_PERMISSIONS]
+            return ListToolsResult(tools=tools.listed(permissions))
 
         async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
             record: RequestRecord = context.request.scope[_RECORD]
-            return await tools.call(params.name, params.arguments or {}, record)
+            permissions: Permissions = context.request.scope[_PERMISSIONS]
+            return await tools.call(params.name, params.arguments or {}, record, permissions)
 
         # The SDK's low-level server: the other one derives long schemas and logs what tools answer.
         server = Server("bawn", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
@@ -63,13 +67,14 @@ class McpEndpoint:
             await send(message)
 
         try:
-            record.key = self._gate.key_id(Headers.from_scope(scope))
+            permissions = await self._gate.admit(scope, record)
             self._ledger.admit()
             if scope["method"] != "POST":  # type: ignore[typeddict-item]
                 # The protocol's answer of a server without sessions and without messages of its own.
                 raise MethodNotAllowed("This MCP endpoint takes POST only.")
             # The SDK's own routing wants the path; `path` was cut by the mount.
-            inner: Any = {**scope, "path": "/mcp", "raw_path": b"/mcp", _RECORD: record}
+            ours = {_RECORD: record, _PERMISSIONS: permissions}
+            inner: Any = {**scope, "path": "/mcp", "raw_path": b"/mcp", **ours}
             await self._manager.handle_request(inner, receive, counted)  # type: ignore[arg-type]
         except BaseException as error:
             entry.fail(error)

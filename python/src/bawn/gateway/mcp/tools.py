@@ -10,12 +10,15 @@ from mcp_types import CallToolResult, TextContent, Tool
 
 from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, RequestError
 from bawn.contracts.record import RequestRecord
-from bawn.contracts.search import FileSlice, SearchResult
+from bawn.contracts.search import FileSlice, Index, SearchResult
+from bawn.gateway.auth.permissions import Permissions
 
 _log = logging.getLogger("bawn.gateway.mcp")
 
 A = TypeVar("A", bound=msgspec.Struct)
 
+_INDEX: Final[Index] = "code"
+"""What all of them look into."""
 _ANSWER_TOKENS: Final = 6000
 """About the most that one answer takes of the model's context."""
 
@@ -94,14 +97,16 @@ class Tools:
         self._index = index
         self._render = render
 
-    def listed(self) -> list[Tool]:
-        """All tools, or none where there is no index."""
-        return [] if self._index is None else TOOLS
+    def listed(self, permissions: Permissions) -> list[Tool]:
+        """The tools of the indexes that there are and that the caller may look into."""
+        return [] if self._index is None or not permissions.has_index(_INDEX) else TOOLS
 
-    async def call(self, name: str, arguments: dict[str, Any], record: RequestRecord) -> CallToolResult:
+    async def call(
+        self, name: str, arguments: dict[str, Any], record: RequestRecord, permissions: Permissions
+    ) -> CallToolResult:
         """Answer one call; `record` gets the tool's name, if it is one of ours, and the error class."""
         try:
-            return await self._call(name, arguments, record)
+            return await self._call(name, arguments, record, permissions)
         except RequestError as error:
             record.error = error.code
             return _failed(error.message)
@@ -113,10 +118,14 @@ class Tools:
             record.error = InternalError.code
             return _failed("The tool failed.")
 
-    async def _call(self, name: str, arguments: dict[str, Any], record: RequestRecord) -> CallToolResult:
+    async def _call(
+        self, name: str, arguments: dict[str, Any], record: RequestRecord, permissions: Permissions
+    ) -> CallToolResult:
         index = self._index
         if index is None:
             raise InvalidRequest("No index is configured on this gateway.")
+        if name in (tool.name for tool in TOOLS):
+            permissions.check_index(_INDEX)
         if name == "search_code":
             record.tool = "search_code"
             asked = _arguments(arguments, _SearchArguments)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bawn.contracts.openai import ModelCard, ModelList
+from bawn.gateway.auth.permissions import EVERYTHING, Permissions
 from bawn.gateway.relay.backend import Backend, Served
 
 
@@ -25,15 +26,15 @@ class Catalogue:
         """The backends that have not yet said what they serve."""
         return [b for b in self.backends if not b.known]
 
-    def names(self) -> list[str]:
+    def names(self, permissions: Permissions = EVERYTHING) -> list[str]:
         """Every name that a client can ask for now: aliases first, then models."""
-        return [card.id for card in self.listing().data]
+        return [card.id for card in self.listing(permissions).data]
 
-    def listing(self) -> ModelList:
-        """The answer of `/v1/models`."""
+    def listing(self, permissions: Permissions = EVERYTHING) -> ModelList:
+        """The answer of `/v1/models` to somebody with these permissions."""
         served: dict[str, Served] = {}
         for backend in self.backends:
-            for model in backend.models.values():
+            for model in filter(lambda model: permissions.has_model(model.name), backend.models.values()):
                 # Where upstreams disagree on the context, a client must fit the smaller one.
                 other = served.get(model.name)
                 if other is None or _less(model, other):

@@ -28,14 +28,14 @@ async def generate(request: AnyRequest, state: State) -> ASGIApp:
 
 @get("/v1/models")
 async def list_models(request: AnyRequest, state: State) -> ModelList:
-    """Models and aliases."""
-    return _listing(request, state)
+    """Models and aliases that the caller may use."""
+    return await _listing(request, state)
 
 
 @get("/v1/models/{name:path}")
 async def one_model(request: AnyRequest, state: State) -> ModelCard:
     """One model; names may hold slashes."""
-    listing = _listing(request, state)
+    listing = await _listing(request, state)
     wanted = str(request.path_params["name"]).removeprefix("/")
     for card in listing.data:
         if card.id == wanted:
@@ -43,14 +43,13 @@ async def one_model(request: AnyRequest, state: State) -> ModelCard:
     raise ModelNotFound(wanted, [card.id for card in listing.data])
 
 
-def _listing(request: AnyRequest, state: State) -> ModelList:
+async def _listing(request: AnyRequest, state: State) -> ModelList:
     ledger: Ledger = state.ledger
     gate: Gate = state.gate
     catalogue: Catalogue = state.catalogue
     entry = ledger.begin("models")
     try:
-        entry.record.key = gate.key_id(request.headers)
-        listing = catalogue.listing()
+        listing = catalogue.listing(await gate.admit(request.scope, entry.record))
     except BaseException as error:
         entry.fail(error)
         raise
@@ -65,7 +64,7 @@ async def not_served(request: AnyRequest, state: State) -> Response[None]:
     gate: Gate = state.gate
     entry = ledger.begin("other")
     try:
-        entry.record.key = gate.key_id(request.headers)
+        await gate.admit(request.scope, entry.record)
         raise NotFound(f"This gateway does not serve this API. It serves: {_SERVED}.")
     except BaseException as error:
         entry.fail(error)

@@ -12,6 +12,7 @@ import httpx
 
 from bawn.contracts.errors import Forbidden, ModelNotFound, Overloaded, Unauthorized, Unavailable, UpstreamBroken
 from bawn.contracts.record import RequestRecord
+from bawn.gateway.auth.permissions import EVERYTHING, Permissions
 from bawn.gateway.relay.backend import Backend
 from bawn.gateway.relay.catalogue import Catalogue
 from bawn.gateway.relay.health import HealthChecks
@@ -32,24 +33,25 @@ class Router:
         self.catalogue = catalogue
         self._checks = checks
 
-    async def find(self, name: str) -> str:
+    async def find(self, name: str, permissions: Permissions = EVERYTHING) -> str:
         """The model behind `name`, which at least one backend serves.
 
         Raises:
+            Forbidden: it isn't among the caller's `permissions`.
             ModelNotFound: nobody serves it.
             Unavailable: nobody is known to, but an upstream that could not be asked so far may.
         """
         model = self.catalogue.resolve(name)
+        if not self.catalogue.serving(model):
+            await self._checks.check(self.catalogue.unlisted())
         if self.catalogue.serving(model):
-            return model
-        await self._checks.check(self.catalogue.unlisted())
-        if self.catalogue.serving(model):
+            permissions.check_model(model)
             return model
         if self.catalogue.unlisted():
             raise Unavailable(
                 "An upstream that may serve this model can't be reached; try again.", retry_after=_RETRY_AFTER_S
             )
-        raise ModelNotFound(name, self.catalogue.names())
+        raise ModelNotFound(name, self.catalogue.names(permissions))
 
     def attempt(self, model: str, record: RequestRecord, *, wait_s: float = 0.0) -> "Attempt":
         """Routing of one request for `model`; see `Attempt` for `wait_s`."""

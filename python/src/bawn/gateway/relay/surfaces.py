@@ -88,7 +88,7 @@ class Relay:
         record = entry.record
         try:
             try:
-                record.key = self._gate.key_id(request.headers)
+                permissions = await self._gate.admit(request.scope, record)
                 self._ledger.admit()
             except RequestError:
                 await discard_body(request)
@@ -100,7 +100,7 @@ class Relay:
                 raise
             record.bytes_in = len(body)
             asked = head(body)
-            model = await self._router.find(asked.model)
+            model = await self._router.find(asked.model, permissions)
             record.model = model
             if surface.request is not None:
                 body = surface.request(body)
