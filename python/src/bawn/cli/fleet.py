@@ -1,4 +1,7 @@
-"""`bawn fleet`: check the team's one description, render settings and policy from it, show who reaches what."""
+"""`bawn fleet`: check the team's one description, render settings and policy from it, show who reaches what.
+
+What speaks to Headscale is in `joining`.
+"""
 
 import ipaddress
 import sys
@@ -7,13 +10,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bawn.cli.fleet_file import load
+from bawn.cli.joining import apply_command, join_key_command
 from bawn.contracts.errors import SettingsError
-from bawn.fleet.checks import problems
 from bawn.fleet.policy.comparison import problems_of_policy
 from bawn.fleet.policy.language import parse_policy
 from bawn.fleet.policy.rendering import Product, encoded, render_policy
-from bawn.fleet.problems import BrokenFleet
-from bawn.fleet.reading import read_fleet
 from bawn.fleet.rendering import Places, render, write
 from bawn.fleet.schema import ROLES, Fleet
 from bawn.fleet.showing import people_table, reach_notes, reach_table
@@ -24,10 +26,14 @@ _DEFAULT = Places()
 
 @click.group()
 def command() -> None:
-    """Check the fleet, render settings and policy, show who reaches what.
+    """Check the fleet, render settings and policy, show who reaches what, let nodes join.
 
     FILE is the fleet, .toml or .json: people, nodes, models and repositories, with the keys of `bawn.fleet` in Nix.
     """
+
+
+command.add_command(apply_command)
+command.add_command(join_key_command)
 
 
 @command.command()
@@ -37,7 +43,7 @@ def check(file: Path) -> None:
 
     Each with its key, all at once. Exit status 0 when all is well, else 1.
     """
-    fleet = _load(file)
+    fleet = load(file)
     roles = [f"{len(nodes)} {role}" for role in ROLES if (nodes := fleet.of_role(role))]
     click.echo(f"{file}: good. Fleet {fleet.name}: people: {len(fleet.people)}; nodes: {', '.join(roles)}.")
 
@@ -65,7 +71,7 @@ def render_command(
     settings are none of bawn's, an empty folder.
     """
     # The memory of a host is judged where its units are known: `bawn fleet check` takes the defaults, NixOS the real.
-    fleet = _load(file, caps=False)
+    fleet = load(file, caps=False)
     for flag, path in {"--weights-dir": weights_dir, "--index-dir": index_dir, "--key-file": key_file}.items():
         if not path.startswith("/"):
             raise SettingsError(
@@ -82,7 +88,7 @@ def render_command(
 @_FILE
 def show(file: Path) -> None:
     """Who can reach what, and who may use which models and indexes."""
-    fleet = _load(file)
+    fleet = load(file)
     console = Console()
     console.print(reach_table(fleet), people_table(fleet), sep="\n")
     for note in reach_notes(fleet):
@@ -106,7 +112,7 @@ def policy(file: Path, product: Product | None, out: Path | None, judged: Path |
     """
     if judged is not None and (out is not None or product is not None):
         raise SettingsError("--check: judges a policy and writes none; leave out --for and --out.")
-    fleet = _load(file, caps=False)
+    fleet = load(file, caps=False)
     text = _read(judged) if judged else encoded(render_policy(fleet, product or _product(fleet)))
     wrong = problems_of_policy(fleet, parse_policy(text, origin=str(judged or file)))
     for problem in wrong:
@@ -130,18 +136,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SettingsError(f"--check: {path}: can't be read: {error.strerror}.") from error
-
-
-def _load(file: Path, *, caps: bool = True) -> Fleet:
-    try:
-        fleet = read_fleet(file)
-        wrong = problems(fleet, caps=caps)
-        if wrong:
-            raise BrokenFleet(str(file), wrong)
-    except BrokenFleet as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    return fleet
 
 
 def _check_host(host: str, *, loopback: bool) -> None:

@@ -1,0 +1,166 @@
+"""What brings Headscale in line with the fleet: who is created, renamed and removed, and what only people can mend."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from bawn.fleet.joining.headscale import Headscale, Node, User
+from bawn.fleet.joining.matching import Matches, match, principal_of, users_of
+from bawn.fleet.policy.principals import TAILNET_ROLES, principal
+from bawn.fleet.problems import listed
+from bawn.fleet.schema import Fleet
+
+
+class CreateUser(msgspec.Struct, frozen=True):
+    """Somebody in the fleet whom Headscale does not know."""
+
+    name: str
+    login: str
+
+    def __str__(self) -> str:
+        return f"create user {self.name} ({self.login})"
+
+    def take(self, headscale: Headscale) -> None:
+        """Do it."""
+        # `ada@` stands for a user named ada, who has no e-mail.
+        headscale.create_user(self.name, None if self.login.endswith("@") else self.login)
+
+
+class RemoveUser(msgspec.Struct, frozen=True):
+    """Somebody in Headscale who is not, or no longer, in the fleet."""
+
+    id: int
+    shown: str
+
+    def __str__(self) -> str:
+        return f"remove user {self.shown} and the join keys made for it: not in the fleet"
+
+    def take(self, headscale: Headscale) -> None:
+        """Do it."""
+        headscale.remove_user(self.id)
+
+
+class RemoveNode(msgspec.Struct, frozen=True):
+    """A node that is not, or no longer, in the fleet; it has to join again to come back."""
+
+    id: int
+    shown: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"remove node {self.shown}: {self.reason}"
+
+    def take(self, headscale: Headscale) -> None:
+        """Do it."""
+        headscale.remove_node(self.id)
+
+
+class RenameNode(msgspec.Struct, frozen=True):
+    """A node of the fleet that is there under another name, so that nobody finds it under its own."""
+
+    id: int
+    shown: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"rename node {self.shown} to {self.name}"
+
+    def take(self, headscale: Headscale) -> None:
+        """Do it."""
+        headscale.rename_node(self.id, self.name)
+
+
+Step = CreateUser | RemoveUser | RemoveNode | RenameNode
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is to be done, in its order, and what is to be told."""
+
+    steps: list[Step]
+    problems: list[str]
+    """What no step mends; a person has to."""
+    notes: list[str]
+    """What is as it may be and still worth knowing: nodes that have not joined."""
+
+
+def plan(fleet: Fleet, users: list[User], nodes: list[Node], now: datetime) -> Plan:
+    """Compare. The fleet must pass its checks; a plan of what it leads to has no steps."""
+    matches = match(fleet, users, nodes)
+    removed, renamed = _nodes(fleet, users, matches)
+    strangers = _strangers(fleet, users)
+    kept = [user for user in users if user not in strangers]
+    # A user can go when its nodes have gone, and then its name is free, as a node's is.
+    steps: list[Step] = [*removed, *(RemoveUser(u.id, _user(u)) for u in strangers), *_missing(fleet, kept), *renamed]
+    return Plan(steps, list(_problems(fleet, users)), list(_notes(fleet, matches, now)))
+
+
+def _missing(fleet: Fleet, kept: list[User]) -> Iterator[CreateUser]:
+    taken = {user.name for user in kept} | {p.login.removesuffix("@") for p in fleet.people.values()}
+    for key, person in sorted(fleet.people.items()):
+        if users_of(person.login, kept):
+            continue
+        # A user's name is free where the policy goes by e-mail, but for what is another's name or login.
+        name = person.login.removesuffix("@") if person.login.endswith("@") or key in taken else key
+        taken.add(name)
+        yield CreateUser(name, person.login)
+
+
+def _strangers(fleet: Fleet, users: list[User]) -> list[User]:
+    known = {user.id for person in fleet.people.values() for user in users_of(person.login, users)}
+    return [user for user in users if user.id not in known]
+
+
+def _nodes(fleet: Fleet, users: list[User], matches: Matches) -> tuple[list[RemoveNode], list[RenameNode]]:
+    removed = [RemoveNode(node.id, _node(node), _why(fleet, users, matches, node)) for node in matches.others]
+    for name, before in matches.replaced.items():
+        later = _node(matches.joined[name])
+        removed += [RemoveNode(node.id, _node(node), f"{later} joined later as {name}") for node in before]
+    joined = sorted(matches.joined.items())
+    renamed = [RenameNode(node.id, _node(node), name) for name, node in joined if node.given_name != name]
+    return sorted(removed, key=lambda step: step.id), renamed
+
+
+def _why(fleet: Fleet, users: list[User], matches: Matches, node: Node) -> str:
+    wanted = fleet.of_role(*TAILNET_ROLES)
+    of = principal_of(node, fleet, users)
+    if node.given_name in wanted:
+        return f"it is of {of}, and the fleet's {node.given_name} is of {principal(fleet, node.given_name)}"
+    # One that joined under a wrong name looks like one that was taken out of the fleet: only people know which it is.
+    missing = [name for name in wanted if principal(fleet, name) == of and name not in matches.joined]
+    if missing:
+        return (
+            f"not in the fleet. If it is {' or '.join(missing)} and joined under another name, keep it with "
+            f"`headscale nodes rename --identifier {node.id} {missing[0]}`"
+        )
+    return "not in the fleet"
+
+
+def _problems(fleet: Fleet, users: list[User]) -> Iterator[str]:
+    for key, person in sorted(fleet.people.items()):
+        same = users_of(person.login, users)
+        if len(same) > 1:
+            yield (
+                f"{key}: Headscale has {len(same)} users for {person.login} ({listed(map(_user, same))}), and its "
+                "policy then grants none of them anything: keep one and remove the others with "
+                "`headscale users destroy`."
+            )
+
+
+def _notes(fleet: Fleet, matches: Matches, now: datetime) -> Iterator[str]:
+    for name, entry in fleet.of_role(*TAILNET_ROLES).items():
+        # A pod comes and goes.
+        if name not in matches.joined and entry.role != "pod":
+            yield f"{name} has not joined: `bawn fleet join-key {name}` makes its key."
+        elif name in matches.joined and matches.joined[name].expired(now):
+            yield f"{name}'s key has expired: it joins again with `bawn fleet join-key {name}`."
+
+
+def _node(node: Node) -> str:
+    return f"{node.given_name} ({', '.join([f'id {node.id}', *node.ip_addresses[:1]])})"
+
+
+def _user(user: User) -> str:
+    # Names and e-mails may come from an identity provider, and go to a terminal.
+    shown = f"{user.name or user.provider_id} (id {user.id}{', ' + user.email if user.email else ''})"
+    return shown if shown.isprintable() else ascii(shown)
