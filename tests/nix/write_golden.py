@@ -1,8 +1,9 @@
-"""Write the golden files and the option manual anew: `make golden`."""
+"""Write the golden files, the option manual and the tables of the security page anew: `make golden`."""
 
 import shutil
 
-from support.golden import GOLDEN, OPTIONS, rendered_options, rendered_files
+from support import security_page
+from support.golden import GOLDEN, OPTIONS, rendered_files, rendered_options
 
 
 def main() -> None:
@@ -13,7 +14,8 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     OPTIONS.write_text(rendered_options(), encoding="utf-8")
-    print(f"{len(files)} files, {OPTIONS.name}")
+    security_page.main()
+    print(f"{len(files)} files, {OPTIONS.name}, {security_page.PAGE.name}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+"""What the pages under docs/ say is what the files say from which they were written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bawn.cli.main import COMMANDS
+from support import exposure, security_page
+from support.nix import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "hosts" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def test_ports_and_units_of_the_security_page_are_those_of_the_golden_files() -> None:
+    text = read(security_page.PAGE)
+    assert text == security_page.page_with_tables(text), "run `make golden`"
+
+
+def test_the_security_page_has_a_score_of_every_unit_that_can_have_one() -> None:
+    _, units = read(security_page.PAGE).split("## Units")
+    scores = re.findall(r"^\| (?:headscale|gateway|gpu|laptop) \| ([a-z-]+) \| ([^|]+) \|", units, re.MULTILINE)
+    unrated = {unit for unit, score in scores if score == security_page.NOT_RATED}
+    assert unrated == {"tailscaled", "bawn-bridge"}
+    assert all(0 < float(score) <= 10 for unit, score in scores if unit not in unrated)
+
+
+def test_a_port_that_the_firewall_opens_shows_in_the_table() -> None:
+    rules = "iifname tailscale0 tcp dport { 22, 8700 } accept\n  udp dport { 3478 } accept\n"
+    opened = security_page.open_ports(rules)
+    assert opened == [("tailnet", "22/tcp"), ("tailnet", "8700/tcp"), ("every network", "3478/udp")]
+
+
+def test_what_a_unit_has_beside_the_sandbox_is_found() -> None:
+    lines = [f"{key}={value}" for key, values in exposure.sandbox().items() for value in values or [""]]
+    assert len(lines) > 25
+    closed = "[Service]\n" + "\n".join(lines)
+    assert exposure.relaxations(closed) == []
+    loose = closed.replace("ProtectHome=true", "ProtectHome=read-only") + "\nIPAddressAllow=100.64.0.0/10"
+    assert exposure.relaxations(loose) == ["ProtectHome", "IPAddressAllow"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_commands_that_exist(page: Path) -> None:
+    named = set(re.findall(r"(?:^|`|\$ |sudo )bawn ([a-z][a-z-]+)", read(page), re.MULTILINE))
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", read(page), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", prose):
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", read(file), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
