@@ -43,6 +43,21 @@ def test_settings_that_work_have_no_problems(tmp_path: Path):
         ({"aliases": {"x": "typo"}}, "aliases.x: no upstream serves 'typo'; known: coder."),
         ({"aliases": {"coder": "coder"}}, "aliases.coder: an upstream serves a model of this name"),
         ({"aliases": {"a": "b", "b": "coder"}}, "aliases.a: 'b' is itself an alias"),
+        (
+            {"identity": "key+tailnet"},
+            "identity: key+tailnet needs to know whose node is whose; name the people in people",
+        ),
+        ({"identity": "tailnet"}, "identity: tailnet needs to know whose node is whose"),
+        ({"people": {}}, "people: is empty, so that nobody could use the gateway"),
+        ({"people": {"ada": {"login": ""}}}, "people.ada.login: must not be empty."),
+        (
+            {"people": {"ada": {"login": "a@x"}, "bob": {"login": "A@x"}}},
+            "people.bob.login: A@x is the login of 2 people; logins must differ.",
+        ),
+        (
+            {"people": {"ada": {"login": "a@x", "models": ["typo"]}}, "aliases": {"default": "coder"}},
+            "people.ada.models: no upstream serves 'typo'; known: coder, default.",
+        ),
         ({"port": 0}, "port: 0 is not between 1 and 65535."),
         ({"keepalive_s": 0}, "keepalive_s: 0 seconds must be more than 0."),
         ({"timeouts": {"connect_s": -1}}, "timeouts.connect_s: -1 seconds must be more than 0."),
