@@ -22,6 +22,8 @@ let
     settings =
       lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
       // {
+        # Without a tailnet there is nobody to ask whose node calls.
+        identity = if config.bawn.tailnet.enable then "key+tailnet" else "key";
         index_dir = if config.bawn.indexer.enable then config.bawn.indexer.servedDirectory else null;
       }
       // lib.optionalAttrs (cfg.webhookSecretFile != null) {
@@ -178,6 +180,7 @@ in
         "tailscaled.service"
         "tailscaled-autoconnect.service"
       ];
+      # Who calls is asked on tailscaled's socket, where everybody may read: the sandbox needs no opening for it.
       # The tailnet or a GPU host may be away for hours: there is no number of tries after which to give up.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig = hardening.service // {

@@ -135,7 +135,8 @@ async def test_told_to_stop_it_lets_streams_end_and_leaves_no_content_behind(tmp
                 assert await process.wait() == 0
         written = log.read_text()
     assert all(json.loads(line)["event"] for line in written.splitlines())
-    assert '"note":"the API key alone counts"' in written
+    assert '"mode":"key","note":"the API key alone counts, from wherever this port is reachable"' in written
+    assert '"people":"every key may use everything"' in written
     assert '"event":"stopped"' in written
     assert "CANARY" not in written
     assert key not in written
