@@ -1,11 +1,14 @@
 """What the pages under docs/ say is what the files say from which they were written."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from bawn.cli.main import COMMANDS
+from cuda.recipe import read_recipe
 from support import exposure, security_page
 from support.nix import ROOT
 
@@ -53,10 +56,54 @@ def test_a_page_names_commands_that_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_of_a_page_lead_to_files_and_headings_that_are_there(page: Path) -> None:
     prose = re.sub(r"```.*?```|`[^`\n]*`", "", read(page), flags=re.DOTALL)
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", prose):
+    for target in re.findall(r"\]\(([\w./#-]+)\)", prose):
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
         assert file.exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.+)$", read(file), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
+
+
+REPRODUCIBILITY = ROOT / "docs" / "reproducibility.md"
+
+
+def test_the_inputs_of_the_reproducibility_page_are_those_of_flake_lock() -> None:
+    lock = json.loads(read(ROOT / "flake.lock"))["nodes"]
+    told = re.findall(
+        r"^\| ([\w-]+)(?: \([^)]*\))? \| `(\w{40})` \| `(sha256-\S+)` \|$", read(REPRODUCIBILITY), re.MULTILINE
+    )
+    assert {name: (rev, hash_) for name, rev, hash_ in told} == {
+        name: (lock[name]["locked"]["rev"], lock[name]["locked"]["narHash"]) for name in lock["root"]["inputs"]
+    }
+    for name, of in {"nixpkgs": "nixos-26.05", "headscale": "v0.29.2"}.items():
+        assert lock[name]["original"]["ref"] == of
+        assert f"| {name} ({of}" in read(REPRODUCIBILITY)
+
+
+def test_the_reproducibility_page_has_the_locked_llama_cpp_and_its_flags() -> None:
+    text, recipe = read(REPRODUCIBILITY), read_recipe()
+    assert f"**llama-cpp-python {recipe.sdist.version}**" in text
+    assert f"SHA-256 `{recipe.sdist.sha256}`" in text
+    (flags,) = re.findall(r"^`(-D.+)`$", text, re.MULTILINE)
+    assert sorted(flags.split()) == sorted(recipe.flags.definitions)
+    assert f"CUDA **{recipe.flags.cuda}**" in text
+    assert f"by default **{', '.join(recipe.flags.architectures)}**" in text
+    minimum = json.loads(read(ROOT / "python" / "llama-cpp.json"))["minimum_driver"]
+    assert f"driver **{minimum}** or later" in text
+
+
+def test_the_reproducibility_page_has_the_kernel_and_the_driver_that_the_module_pins() -> None:
+    text, module = read(REPRODUCIBILITY), read(ROOT / "nixos-modules" / "nvidia.nix")
+    options = dict(
+        re.findall(r"^    (kernel|driverBranch) = mkOption \{.*?default = \"(.*?)\"", module, re.MULTILINE | re.DOTALL)
+    )
+    assert f"kernel series **{options['kernel']}**" in text
+    assert f"nixpkgs' `{options['driverBranch']}`" in text
+
+
+def test_the_reproducibility_page_names_every_package_that_is_compiled() -> None:
+    lock = tomllib.loads(read(ROOT / "python" / "uv.lock"))
+    compiled = {package["name"] for package in lock["package"] if not package.get("wheels")} - {"bawn"}
+    (told,) = re.findall(r"two sdists, ([\w-]+) and ([\w-]+)\.", read(REPRODUCIBILITY))
+    assert set(told) == compiled
