@@ -29,6 +29,7 @@ from support.scripted_upstream import (
     scripted_upstream,
 )
 from support.until import until_async
+from support.whois import Tailscaled, node
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -178,6 +179,45 @@ async def test_a_key_that_is_wrong_or_revoked_and_a_bridge_that_has_an_older_one
     assert await fault(front) == ("bridge to gateway", "bridge_outdated")
     layout.gateway_key.unlink()
     assert await fault(front) == ("settings of the bridge", "settings_wrong")
+
+
+async def test_a_gateway_that_can_not_tell_who_calls_or_takes_this_machine_for_somebody_elses(
+    chain: Chain, tmp_path: Path
+) -> None:
+    front, _ = chain
+    socket, daemon = tmp_path / "t.sock", Tailscaled()
+    # `bawn up` makes its key for this name.
+    people = {"this-machine": {"login": "ada@example.org", "models": ["scripted"], "indexes": ["code"]}}
+    people["bob"] = {"login": "bob@example.org"}
+    await front.chain.gateway.stop()
+    rewrite(front.chain.layout.gateway_settings, identity="key+tailnet", people=people, tailscaled_socket=str(socket))
+    front.chain.gateway.start()
+    await until_gateway_sees(front, ready=True)
+    assert await fault(front) == ("identity", "identity_unknown")
+    assert await fault(front, "gateway") == ("tailnet of the gateway host", "tailscaled_absent")
+    async with daemon.running(socket):
+        daemon.state = "NeedsLogin"
+        assert await fault(front) == ("identity", "identity_unknown")
+        assert await fault(front, "gateway") == ("tailnet of the gateway host", "needs_login")
+        daemon.state = "Running"
+        assert await fault(front) == ("identity", "node_not_allowed")
+        for told, code in (
+            (node("gpu", "", tags=["tag:gpu"]), "node_not_allowed"),
+            (node("laptop", "eve@example.org"), "node_not_allowed"),
+            (node("laptop", "bob@example.org"), "identity_mismatch"),
+        ):
+            daemon.nodes = {"127.0.0.1": told}
+
+            async def is_told(code: str = code) -> bool:
+                return await fault(front) == ("identity", code)
+
+            await until_async(is_told)
+        daemon.nodes = {"127.0.0.1": node("laptop", "ada@example.org")}
+
+        async def is_well() -> bool:
+            return (await doctor(front, "laptop", "gateway"))["ok"]
+
+        await until_async(is_well)
 
 
 async def test_a_model_server_that_is_stopped(chain: Chain) -> None:

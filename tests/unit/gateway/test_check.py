@@ -23,6 +23,12 @@ def test_settings_that_work_have_no_problems(tmp_path: Path):
     token.write_text("secret\n")
     second = {"name": "spare", "url": "https://spare.example:8443/llm", "token_file": str(token)}
     assert _problems(tmp_path, upstreams=[GPU, second], aliases={"default": "coder", "mine": "discovered"}) == []
+    ada = {"login": "ada@", "models": ["default", "coder"], "indexes": ["code"], "nodes": ["ada-laptop"]}
+    known = {"people": {"ada": ada, "bob": {"login": "bob@"}}, "identity": "key+tailnet"}
+    assert _problems(tmp_path, aliases={"default": "coder"}, **known) == []
+    # What an upstream serves that says so only when it runs can't be judged before.
+    discovered = {"ada": {"login": "ada@", "models": ["discovered"]}}
+    assert _problems(tmp_path, upstreams=[GPU, second], people=discovered) == []
 
 
 @pytest.mark.parametrize(

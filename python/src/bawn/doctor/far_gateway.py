@@ -1,12 +1,22 @@
 """The gateway as the laptop sees it: it lives, knows the key and the person, and has a model to offer."""
 
+from typing import Final
+
 import msgspec
 
+from bawn.contracts.errors import Forbidden, IdentityMismatch, IdentityUnknown, NodeNotAllowed
 from bawn.contracts.health import Ready
 from bawn.contracts.openai import ModelList
 from bawn.doctor.asking import Answer, NoAnswer, ask
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
 from bawn.doctor.laptop import Laptop
+
+_OF_REFUSAL: Final = {
+    IdentityMismatch.code: "Use the key that was made for this machine's owner (`bawn keys add PERSON`, with PERSON as "
+    "the fleet calls them), on a machine that is theirs in the tailnet.",
+    NodeNotAllowed.code: "`tailscale status` shows whose this machine is in the tailnet: its owner joins it with a key "
+    "of their own, and `bawn fleet show` says who may use the gateway.",
+}
 
 
 class FarGateway:
@@ -59,19 +69,20 @@ class FarGateway:
         return Seen("known")
 
     async def identity(self) -> Seen:
-        """The key's owner is whom the tailnet says that this machine belongs to."""
+        """The gateway takes this machine for a person's, and the key for the same person's."""
         answer = self._answered()
-        if answer.status == 403:
+        if answer.status == Forbidden.status:
             raise Fault(
-                answer.code or "forbidden",
+                answer.code or Forbidden.code,
                 f"The gateway refuses this machine: {answer.message or 'it gives no reason.'}",
-                "Use the key that was made for this machine's owner, on a machine that is theirs in the tailnet.",
+                _OF_REFUSAL.get(answer.code, _OF_REFUSAL[IdentityMismatch.code]),
             )
-        if answer.status == 503:
+        if answer.status == IdentityUnknown.status:
             raise Fault(
-                "identity_unknown",
-                f"The gateway can't tell who is calling: {answer.message or 'it gives no reason.'}",
-                "On the gateway host, `systemctl status tailscaled`.",
+                IdentityUnknown.code,
+                answer.message or "The gateway can't tell who is calling, and gives no reason.",
+                "On the gateway host, `bawn doctor`, or `systemctl status tailscaled`; a tailscaled that has just "
+                "started answers within seconds.",
             )
         return Seen("accepted")
 

@@ -63,13 +63,16 @@ class GatewayHost:
         return Seen(f"upstreams: {names}")
 
     async def tailnet(self) -> Seen:
-        """This host is in the tailnet, under the address on which the gateway listens."""
-        if not in_tailnet(self._settings.host):
-            return not_looked(f"the gateway listens on {self._settings.host}")
-        self._status = await ask_tailscaled(self._socket)
+        """This host is in the tailnet, under the address on which the gateway listens, and can say who calls."""
+        asks = self._settings.identity != "key"
+        if not asks and not in_tailnet(self._settings.host):
+            return not_looked(f"the gateway listens on {self._settings.host}, and asks no tailnet who calls")
+        # That it asks may be true of another socket than the usual one.
+        self._status = await ask_tailscaled(Path(self._settings.tailscaled_socket) if asks else self._socket)
         check_running(self._status, datetime.now(UTC))
         own = self._status.self
-        if own is not None and self._settings.host not in (own.tailscale_ips or []):
+        listens_there = in_tailnet(self._settings.host)
+        if listens_there and own is not None and self._settings.host not in (own.tailscale_ips or []):
             raise Fault(
                 "address_moved",
                 f"The gateway listens on {self._settings.host}, which is not this host's address in the tailnet any "
