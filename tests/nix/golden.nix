@@ -41,8 +41,9 @@ let
     config:
     let
       inherit (config) systemd;
-      users = lib.filterAttrs (_: user: user.isSystemUser) (ours config.users.users);
-      groups = ours config.users.groups;
+      needed = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name || name == "headscale");
+      users = lib.filterAttrs (_: user: user.isSystemUser) (needed config.users.users);
+      groups = needed config.users.groups;
     in
     lib.mapAttrs (_: unit: unit.text) (ours systemd.units)
     // prefixed "user/" (lib.mapAttrs (_: unit: unit.text) (ours systemd.user.units))
@@ -78,6 +79,19 @@ let
     # A GPU host without a GPU, whose model server runs on the CPU: what machines without a card can boot.
     gpu-without-card =
       (flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.enable = false; } ]; }).config;
+    # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
+    headscale-with-certificate =
+      (flake.nixosConfigurations.headscale.extendModules {
+        modules = [
+          {
+            bawn.headscale = {
+              certificateFile = "/var/lib/certificates/certificate.pem";
+              certificateKeyFile = "/var/lib/certificates/key.pem";
+              publicAddresses.ipv4 = "10.88.0.1";
+            };
+          }
+        ];
+      }).config;
   };
 in
 lib.mapAttrs (_: files) hosts

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bawn.cli.fleet_file import INSTALLED
 from bawn.fleet.checks import problems
 from bawn.fleet.policy.comparison import problems_of_policy
 from bawn.fleet.policy.language import parse_policy
@@ -71,3 +72,10 @@ def test_headscales_policy_is_built_by_the_command_that_judges_it(tmp_path: Path
     assert refused.returncode != 0
     assert "a:da@example.org" in refused.stderr
     assert policy.read_bytes() == b""
+
+
+def test_the_headscale_host_has_the_fleet_where_its_operators_commands_look() -> None:
+    host = "flake.nixosConfigurations.headscale.config"
+    name = str(INSTALLED.relative_to("/etc"))
+    assert evaluate(f'{host}.environment.etc."{name}".source == {host}.bawn.fleetFile')
+    assert evaluate(f"lib.elem {host}.bawn.package.bridge {host}.environment.systemPackages")

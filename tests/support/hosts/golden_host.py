@@ -42,8 +42,19 @@ def binds() -> list[tuple[Path, str]]:
     ]
 
 
+FLEET: Final = GOLDEN / "fleet" / "fleet.json"
+"""The example fleet."""
+
+
 def lay(
-    machine: Machine, host: str, *, node: str, programs: Mapping[str, str] = {}, without: Sequence[str] = ()
+    machine: Machine,
+    host: str,
+    *,
+    node: str,
+    fleet: Path = FLEET,
+    settings: Mapping[str, Mapping[str, Any]] = {},
+    programs: Mapping[str, str] = {},
+    without: Sequence[str] = (),
 ) -> None:
     """Install the golden files of `host` on a machine that isn't started yet.
 
@@ -51,6 +62,8 @@ def lay(
         machine: where to.
         host: folder of the golden files.
         node: the node of the fleet that it is, whose settings are rendered.
+        fleet: the fleet's file.
+        settings: service → what goes on top of its settings, as its option `settings` would.
         programs: package of nixpkgs → folder of the host whose `bin` has its programs.
         without: units that are left out, of nixpkgs' for the most part.
     """
@@ -69,7 +82,9 @@ def lay(
             _install_text(machine, rest, text)
             names.add(rest)
         elif kind == "settings":
-            names.add(_install_settings(machine, Path(rest).stem, node, json.loads(text)))
+            service, source = Path(rest).stem, json.loads(text)
+            source["settings"] |= settings.get(service, {})
+            names.add(_install_settings(machine, service, source, fleet, node))
     machine.write("/etc/nftables.conf", files["firewall.nft"])
     _enable(machine, "nftables.service", ["sysinit.target"], of="/usr/lib/systemd/system")
     for name, at in {"sysusers.conf": "/etc/sysusers.d", "tmpfiles.conf": "/etc/tmpfiles.d"}.items():
@@ -86,6 +101,14 @@ def lay(
         _install_unit(machine, unit, _mapped(text), unknown, user=name.startswith("user/"))
 
 
+def bawn(*arguments: str | Path) -> str:
+    """Output of a command of ours, run on this machine."""
+    command = [sys.executable, "-m", "bawn.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def override(machine: Machine, unit: str, text: str) -> None:
     """Change a unit by a drop-in, for what a test needs shorter or different."""
     machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
@@ -98,6 +121,9 @@ def _environment(machine: Machine) -> None:
     machine.write(f"/usr/lib/python{tree.PYTHON}/sitecustomize.py", f"import sys\nsys.path.append('{BAWN}/src')\n")
     machine.write(f"{BAWN}/bin/bawn", _PROGRAM, mode=0o755)
     machine.link("/usr/local/bin/bawn", f"{BAWN}/bin/bawn")
+    # What NixOS has in these places, for the gate that notes which generation was ready.
+    machine.write(f"{STORE}/system/nixos-version", "of the golden files\n")
+    machine.write("/etc/tmpfiles.d/nixos.conf", f"d /nix/var/nix/gcroots\nL+ /run/current-system - - - - {STORE}/system\n")
     machine.link("/usr/local/bin/bawn-keys", f"{STORE}/bawn-keys/bin/bawn-keys")
 
 
@@ -109,16 +135,14 @@ def _install_text(machine: Machine, name: str, text: str) -> None:
     machine.write(f"{STORE}/{name}/bin/{program}", _mapped(text), mode=0o755)
 
 
-def _install_settings(machine: Machine, service: str, node: str, source: dict[str, Any]) -> str:
+def _install_settings(machine: Machine, service: str, source: dict[str, Any], fleet: Path, node: str) -> str:
     """The settings file, made as the derivation makes it: what the fleet renders, what goes on top, the filter."""
     if service in _YAML:
-        machine.write(f"{STORE}/{_YAML[service]}", json.dumps(_without_nulls(source["settings"]), indent=2))
+        text = json.dumps(_without_nulls(source["settings"]), indent=2)
+        machine.write(f"{STORE}/{_YAML[service]}", text)
+        machine.write(f"/etc/{service}/config.yaml", text)
         return _YAML[service]
-    rendered = machine.root / "opt" / "rendered"
-    fleet = GOLDEN / "fleet" / "fleet.json"
-    command = [sys.executable, "-m", "bawn.cli", "fleet", "render", str(fleet), "--node", node, "--out", str(rendered)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    bawn("fleet", "render", fleet, "--node", node, "--out", machine.root / "opt" / "rendered")
     machine.write("/opt/rendered/overlay.json", json.dumps(source["settings"]))
     whole = f"reduce .[] as $part ({{}}; . * $part) | {source['filter']}"
     parts = (f"/opt/rendered/{service}.json", "/opt/rendered/overlay.json")
@@ -133,7 +157,7 @@ def _install_unit(machine: Machine, name: str, text: str, unknown: set[str], *, 
         # As on the host: a program that isn't there fails when it is started, and the failure says which.
         machine.write(f"{folder}/{name}.d/absent.conf", f"# not on this machine: {', '.join(sorted(unknown))}\n")
     if name == "tailscaled.service":
-        # nixpkgs has only additions to the unit that the package ships.
+        # NixOS has only additions to the unit that the package ships.
         machine.write(f"{folder}/{name}.d/nixos.conf", text)
     else:
         machine.write(f"{folder}/{name}", text)

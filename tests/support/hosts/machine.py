@@ -50,7 +50,7 @@ class Machine:
         self.root = folder / "root"
         self.console = folder / "console.log"
         self._namespace = namespace
-        self._binds = binds
+        self._binds = list(binds)
         self._cpus = cpus
         self._group = Path("/sys/fs/cgroup/memory") / f"bawn-{os.getpid()}-{name}"
         self._memory = memory_bytes
@@ -82,6 +82,10 @@ class Machine:
         at.parent.mkdir(parents=True, exist_ok=True)
         at.unlink(missing_ok=True)
         at.symlink_to(target)
+
+    def bind(self, source: Path, target: str) -> None:
+        """Let the host see a folder or file of this machine read-only, from its next start on."""
+        self._binds.append((source, target))
 
     def mask(self, unit: str) -> None:
         """Let a unit not be started by anything."""
@@ -249,7 +253,7 @@ class Machine:
     def close(self) -> None:
         """End the host, and unmount its file system."""
         if self._launcher is not None:
-            self._end(signal.SIGTERM)
+            self.crash()
         _call("umount", self.root)
         if self._memory is not None:
             for group in (*sorted(self._group.glob("*/")), self._group):

@@ -1,23 +1,12 @@
 """The example team's four hosts, joined by a plain wire in the tailnet's place."""
 
-import json
-import secrets
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bawn.model_server.settings import default_model_path
-from support.hosts import golden_host, tree
-from support.hosts.machine import Machine
-from support.hosts.network import TAILNET, UNDERLAY, Networks
-from support.nix import ROOT
+from support.hosts import golden_host
+from support.hosts.network import TAILNET
+from support.hosts.site import DOMAIN, Site
 
-DOMAIN: Final = "tailnet.example.org"
-SECRETS: Final = "/var/lib/bawn-secrets"
-CLIENT: Final = "/opt/test/client.py"
 _MESH: Final = ("tailscaled.service", "tailscaled-autoconnect.service")
 _STAND_IN: Final = """#!/bin/bash
 # The wire's answer to `tailscale ip -4`.
@@ -25,81 +14,33 @@ exec cat /run/tailnet-address 2>/dev/null
 """
 
 
-class WiredHosts:
+class WiredHosts(Site):
     """Headscale, gateway, GPU host and laptop: `bawn`'s own units, on addresses that the tailnet would give.
 
     What stands in for the mesh is a second bridge whose interface in each host is called `tailscale0`, a hosts file in
     MagicDNS's place, and a program that says the address. Firewalls, units, settings and credentials are the real ones.
+    The gateway goes by API keys alone, since nobody here could tell it who is calling.
     """
 
-    PERSON: Final = "ada"
-    """User of the laptop."""
-
     def __init__(self, folder: Path) -> None:
-        self.networks = Networks(UNDERLAY, TAILNET)
-        self.token = secrets.token_hex(16)
-        base = tree.debian()
+        super().__init__(folder, {"laptop": self.PERSON}, TAILNET)
         nodes = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
-        model = default_model_path()
-        assert model is not None
-        weights = [(model, "/var/lib/bawn-weights/Qwen3.6-27B-Q4_K_M.gguf")]
-        self.machines = {
-            host: Machine(
-                host,
-                folder / host,
-                base,
-                namespace=self.networks.join(host),
-                binds=[*golden_host.binds(), *(weights if host == "gpu" else [])],
-                memory_bytes=2 * 1024**3 if host == "gateway" else None,
-                cpus="0" if host == "gateway" else None,
-            )
-            for host in nodes
-        }
         names = "".join(f"{self.address(host)} {node}.{DOMAIN}\n" for host, node in nodes.items())
         for host, machine in self.machines.items():
-            golden = "gpu-without-card" if host == "gpu" else host
             machine.write("/opt/tailnet/bin/tailscale", _STAND_IN, mode=0o755)
             golden_host.lay(
                 machine,
-                golden,
+                "gpu-without-card" if host == "gpu" else host,
                 node=nodes[host],
+                settings={"gateway": {"identity": "key"}},
                 programs={"tailscale": "/opt/tailnet"},
                 without=(*_MESH, "headscale.service", "meilisearch.service"),
             )
-            machine.write(CLIENT, (Path(__file__).parent / "client.py").read_text(encoding="utf-8"))
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
-        self.gateway.write(f"{SECRETS}/token-gpu", self.token, mode=0o600)
-        self.gpu.write(f"{SECRETS}/token", self.token, mode=0o600)
-        _repository(self.gateway.root / "srv" / "git" / "app")
-        _person(self.laptop, self.PERSON)
-
-    @property
-    def headscale(self) -> Machine:
-        """The coordination server's host."""
-        return self.machines["headscale"]
-
-    @property
-    def gateway(self) -> Machine:
-        """The gateway's host."""
-        return self.machines["gateway"]
-
-    @property
-    def gpu(self) -> Machine:
-        """The GPU host, without a card."""
-        return self.machines["gpu"]
-
-    @property
-    def laptop(self) -> Machine:
-        """Ada's laptop."""
-        return self.machines["laptop"]
 
     def address(self, host: str, version: int = 4) -> str:
         """The host's address on the wire in the tailnet's place."""
         return self.networks.address(host, TAILNET, version)
-
-    def underlay(self, host: str, version: int = 4) -> str:
-        """The host's address on its provider's network."""
-        return self.networks.address(host, UNDERLAY, version)
 
     def start(self, *hosts: str, joined: bool = True) -> None:
         """Boot hosts; without `joined` they have no tailnet address yet."""
@@ -112,64 +53,3 @@ class WiredHosts:
         """Give a host its tailnet address."""
         self.networks.connect(host, TAILNET)
         self.machines[host].succeed(f"echo {self.address(host)} > /run/tailnet-address")
-
-    def give_key(self) -> None:
-        """Make an API key on the gateway and give it to the laptop's user, as an operator would."""
-        key = self.gateway.succeed(f"bawn-keys add {self.PERSON}").split()[-1]
-        home = f"/home/{self.PERSON}"
-        self.laptop.write(f"{home}/.config/bawn/gateway.key", f"{key}\n", mode=0o600)
-        self.laptop.succeed(f"chown -R {self.PERSON}:{self.PERSON} {home}")
-        self.laptop.wait_until_succeeds(f"systemctl --user --machine={self.PERSON}@ restart bawn-bridge.service", 30)
-
-    def accepted(self, host: str, targets: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Those of the addresses and ports that accept a connection from `host`."""
-        named = {f"[{address}]:{port}": (address, port) for address, port in targets}
-        told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} tcp {' '.join(named)}"))
-        return [named[target] for target, is_open in told.items() if is_open]
-
-    def chat(self, *, streams: int = 1, tokens: int = 16) -> dict[str, Any]:
-        """Streamed answers for the laptop's user through the bridge: how many were asked for, and which were lost."""
-        return json.loads(self.laptop.succeed(self._chat_command(streams, tokens)))
-
-    @contextmanager
-    def chatting(self, *, streams: int, tokens: int = 16) -> Iterator[dict[str, Any]]:
-        """`chat`, again and again while the block runs; what came of it is there when the block has ended."""
-        end, told = "/run/user/0/end", dict[str, Any]()
-        self.laptop.succeed(f"mkdir -p {end.rpartition('/')[0]}; rm -f {end}")
-        command = f"{self._chat_command(streams, tokens)} --until-file {end}"
-        with subprocess.Popen(self.laptop.argv("sh", "-c", command), stdout=subprocess.PIPE, text=True) as asking:
-            try:
-                yield told
-            finally:
-                if self.laptop.runs:
-                    self.laptop.succeed(f"touch {end}")
-                output, _ = asking.communicate(timeout=180)
-        told.update(json.loads(output) if output else {})
-
-    def _chat_command(self, streams: int, tokens: int) -> str:
-        key = f"/home/{self.PERSON}/.config/bawn/bridge.token"
-        return f"python3 {CLIENT} chat http://127.0.0.1:8080 --key-file {key} --streams {streams} --tokens {tokens}"
-
-    def close(self) -> None:
-        """End all hosts."""
-        for machine in self.machines.values():
-            machine.close()
-        self.networks.close()
-
-
-def _repository(folder: Path) -> None:
-    """A git repository to index: this project's Python sources."""
-    shutil.copytree(ROOT / "python" / "src" / "bawn", folder / "bawn", ignore=shutil.ignore_patterns("__pycache__"))
-    git = ("git", "-C", str(folder), "-c", "user.name=ada", "-c", "user.email=ada@example.org")
-    for step in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "Sources")):
-        subprocess.run([*git, *step], check=True)
-
-
-def _person(machine: Machine, name: str) -> None:
-    """A user whose services run from boot on, as `users.users.ada` with a session."""
-    subprocess.run(
-        ["chroot", str(machine.root), "useradd", "--create-home", name],
-        check=True,
-        capture_output=True,
-    )
-    machine.write(f"/var/lib/systemd/linger/{name}", "")
