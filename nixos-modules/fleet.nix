@@ -433,5 +433,7 @@ in
     networking.hostName = lib.mkOverride 900 cfg.node;
     # One readable set of rules for each host, loaded as one transaction.
     networking.nftables.enable = lib.mkDefault true;
+    # `bawn doctor` is what whoever is called to a host runs first.
+    environment.systemPackages = [ config.bawn.package.bridge ];
   };
 }
