@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import os
 import signal
@@ -15,10 +16,15 @@ import sdnotify
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from bawn.contracts.errors import SettingsError
+from bawn.contracts.errors import BawnError, SettingsError
+from bawn.service import address
 from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.service")
+
+
+class AddressLost(BawnError):
+    """The address that a service listens on is gone."""
 
 
 def check_port(host: str, port: int, *, option: str = "--port") -> None:
@@ -98,10 +104,14 @@ async def serve(
     on_stop: Callable[[], object] = lambda: None,
     drain_s: float = 10.0,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until `ready()` raises, which is passed on.
+    """Serve until SIGTERM or SIGINT, until `ready()` raises, which is passed on, or until the address is gone.
 
     Tells systemd READY=1 when connections are accepted and `ready()` has returned and, where WatchdogSec is set,
     WATCHDOG=1 twice in each period as long as `alive()` says so and the event loop turns.
+
+    Raises:
+        AddressLost: `host` is not an address of this machine any more, so that nobody can ask; whoever starts the
+            service again finds out the new one.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -115,12 +125,16 @@ async def serve(
                 notifier("READY=1")
             watchdog = asyncio.create_task(_watchdog(notifier, alive))
             try:
-                await stop.wait()
+                await _unless(stop, functools.partial(address.lost, host, port))
             finally:
                 watchdog.cancel()
             event(_log, "stopping", service=name)
             notifier("STOPPING=1")
             on_stop()
+            if not stop.is_set():
+                raise AddressLost(
+                    f"{host} is not an address of this machine any more: the service ends, to be started anew."
+                )
     finally:
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(signum)
