@@ -34,34 +34,26 @@ def start_headscale(headscale):
     """Headscale answers under its own name, and knows the people of the fleet."""
     headscale.wait_for_unit("headscale.service")
     headscale.wait_for_open_port(443)
-    headscale.succeed("headscale users create ada --email ada@example.org")
-    headscale.succeed("headscale users create bob --email bob@example.org")
+    headscale.succeed("bawn fleet apply --yes")
+    assert "Nothing to do." in headscale.succeed("bawn fleet apply")
 
 
-def make_key(headscale, of):
-    """A pre-authentication key: of a tag (`tag:gpu`) for servers, of a person for a laptop."""
-    if of.startswith("tag:"):
-        owner = f"--tags {of}"
-    else:
-        users = json.loads(headscale.succeed("headscale users list --output json"))
-        owner = f"--user {next(user['id'] for user in users if user['name'] == of)}"
-    created = headscale.succeed(f"headscale preauthkeys create {owner} --expiration 10m --output json")
-    return json.loads(created)["key"]
+def make_key(headscale, node, expiration="10m"):
+    """A key with which one machine joins as `node` of the fleet."""
+    return json.loads(headscale.succeed(f"bawn fleet join-key {node} --expiration {expiration} --json"))["key"]
 
 
-def expired_key(headscale, of):
+def expired_key(headscale, node):
     """A key that was good for a second."""
-    users = json.loads(headscale.succeed("headscale users list --output json"))
-    user = next(user["id"] for user in users if user["name"] == of)
-    created = headscale.succeed(f"headscale preauthkeys create --user {user} --expiration 1s --output json")
+    key = make_key(headscale, node, expiration="1s")
     after = int(headscale.succeed("date +%s")) + 2
     headscale.wait_until_succeeds(f"test $(date +%s) -gt {after}", timeout=60)
-    return json.loads(created)["key"]
+    return key
 
 
-def join_server(headscale, machine, role):
+def join_server(headscale, machine, node):
     """Put the key where the operator puts it; the unit that waits for it joins the node."""
-    write(machine, f"{SECRETS}/tailnet-auth-key", make_key(headscale, f"tag:{role}"))
+    write(machine, f"{SECRETS}/tailnet-auth-key", make_key(headscale, node))
     machine.succeed("systemctl restart --no-block tailscaled-autoconnect.service")
     machine.wait_until_succeeds("tailscale ip -4", timeout=120)
 
@@ -80,9 +72,9 @@ def join_laptop(machine, node, key, timeout_s=60):
 
 def refuse_an_expired_key(headscale, laptop):
     """An expired key lets nobody in; the same laptop joins with a fresh one."""
-    assert join_laptop(laptop, "bob-laptop", expired_key(headscale, "bob"), timeout_s=15) != 0
+    assert join_laptop(laptop, "bob-laptop", expired_key(headscale, "bob-laptop"), timeout_s=15) != 0
     laptop.fail("tailscale ip -4")
-    assert join_laptop(laptop, "bob-laptop", make_key(headscale, "bob")) == 0
+    assert join_laptop(laptop, "bob-laptop", make_key(headscale, "bob-laptop")) == 0
     laptop.succeed("tailscale ip -4")
 
 
@@ -123,6 +115,22 @@ def check_underlay(machines, underlay):
     assert connects(machines["ada"], underlay["headscale"], 443)
 
 
+def remove_a_laptop(headscale, gateway, bob):
+    """Taken out of the fleet, a laptop reaches nothing a second after `apply`; put back, it joins with a new key."""
+    address = gateway.succeed("tailscale ip -4").strip()
+    until_it_connects(bob, address, 8700)
+    fleet = json.loads(headscale.succeed("cat /etc/bawn/fleet.json"))
+    del fleet["nodes"]["bob-laptop"]
+    write(headscale, "/run/without-bob.json", json.dumps(fleet))
+    headscale.succeed("bawn fleet apply /run/without-bob.json --yes")
+    # Ten tries in a second: the first that fails is enough, for it stays so.
+    attempt = f"timeout 1 bash -c ': < /dev/tcp/{address}/8700'"
+    bob.succeed(f"for _ in 1 2 3 4 5 6 7 8 9 10; do {attempt} || exit 0; sleep 0.1; done; exit 1")
+    assert not connects(bob, address, 8700)
+    assert join_laptop(bob, "bob-laptop", make_key(headscale, "bob-laptop")) == 0
+    until_it_connects(bob, address, 8700)
+
+
 def give_key(gateway, laptop, person):
     """An API key, made on the gateway and put where the person's bridge looks for it."""
     key = gateway.succeed(f"bawn-keys add {person}").split()[0]
@@ -151,13 +159,14 @@ def run(headscale, gateway, gpu, ada, bob, underlay):
     write(gpu, f"{SECRETS}/token", TOKEN)
     join_server(headscale, gateway, "gateway")
     join_server(headscale, gpu, "gpu")
-    assert join_laptop(ada, "ada-laptop", make_key(headscale, "ada")) == 0
+    assert join_laptop(ada, "ada-laptop", make_key(headscale, "ada-laptop")) == 0
     refuse_an_expired_key(headscale, bob)
     for machine, unit in ((gpu, "bawn-model-server"), (gateway, "bawn-gateway")):
         machine.succeed(f"systemctl restart --no-block {unit}.service")
         machine.wait_until_succeeds(f"systemctl is-active {unit}.service", timeout=300)
     check_reachability(machines)
     check_underlay(machines, underlay)
+    remove_a_laptop(headscale, gateway, bob)
 
     give_key(gateway, ada, "ada")
     ask(ada, "ada")

@@ -1,4 +1,4 @@
-"""Plans for users and nodes that Headscale may have; that it takes them, tests/integration/test_joining_headscale.py shows."""
+"""Plans for users and nodes that Headscale may have; tests/integration/test_joining_headscale.py carries them out."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,9 @@ def test_two_users_with_one_login_are_for_a_person_to_mend() -> None:
 
 def test_nodes_and_user_of_somebody_who_left_are_removed_in_this_order() -> None:
     eve = User(3, "eve", "eve@example.org")
-    assert steps([ADA, GRACE, eve], [*ALL, Node(5, "eve-laptop", user=eve, ip_addresses=["100.64.0.5", "fd7a::5"])]) == [
+    assert steps(
+        [ADA, GRACE, eve], [*ALL, Node(5, "eve-laptop", user=eve, ip_addresses=["100.64.0.5", "fd7a::5"])]
+    ) == [
         "remove node eve-laptop (id 5, 100.64.0.5): not in the fleet",
         "remove user eve (id 3, eve@example.org) and the join keys made for it: not in the fleet",
     ]
