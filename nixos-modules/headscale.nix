@@ -242,7 +242,9 @@ in
 
     environment.etc."headscale/policy.json".source = cfg.policyFile;
     # For the operator: `bawn fleet apply` and `bawn fleet join-key` speak to the server of this host.
-    environment.etc."bawn/fleet.json" = lib.mkIf (config.bawn.fleetFile != null) { source = config.bawn.fleetFile; };
+    environment.etc."bawn/fleet.json" = lib.mkIf (config.bawn.fleetFile != null) {
+      source = config.bawn.fleetFile;
+    };
     environment.systemPackages = [ config.bawn.package.bridge ];
     bawn.files = {
       bawn-headscale-policy = policy;
