@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import pty
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -140,6 +142,28 @@ def test_apply_shows_its_plan_does_it_and_does_nothing_the_second_time(tailnet: 
     again = tailnet.bawn("apply")
     assert again.exit_code == 0
     assert again.stdout.startswith("Nothing to do.\nada-laptop has not joined")
+
+
+@pytest.mark.parametrize(("answer", "status", "users"), [("n", 3, []), ("y", 0, ["ada", "bob"])])
+def test_on_a_terminal_apply_asks(tailnet: Tailnet, answer: str, status: int, users: list[str]) -> None:
+    ours, terminal = pty.openpty()
+    where = ("--headscale", str(tailnet.headscale.program), "--config", str(tailnet.headscale.config))
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-m", "bawn.cli", "fleet", "apply", *where, str(tailnet.fleet)],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert "Do this? [y/N]" in done.stdout
+    assert tailnet.names("users") == users
 
 
 def test_the_policy_finds_everybody_that_apply_created(tailnet: Tailnet, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ class Headscale:
         if self._remote is not None and done.returncode == 127:
             return f"ssh {self._remote}: {self._program} is not on PATH there; name it with --headscale."
         why = _reason(done.stderr)
-        if "permission" in why:
+        if "unable to read/write to headscale socket" in why:
             return f"Headscale's socket is closed to this user: run this as root. ({why})"
         if why.startswith("connecting to headscale: "):
             return (
