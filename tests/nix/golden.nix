@@ -1,6 +1,7 @@
 # What every host runs, as text that can be read, compared and booted without building anything: { host = { file = text; }; }.
 #   NAME.service            units of ours; those of users are under user/
 #   nixpkgs/NAME.service    units of nixpkgs that a service of ours stands on
+#   nixpkgs/beside/NAME.service     those that run beside ours, to be read and not to be booted
 #   files/NAME              what the units run or read, where it isn't a package of programs
 #   settings/NAME.json      what goes on top of the settings that the fleet renders, and the jq filter after it
 #   firewall.nft            the rules of the host's firewall
@@ -14,6 +15,13 @@ let
     "meilisearch.service"
     "tailscaled.service"
     "tailscaled-autoconnect.service"
+  ];
+
+  beside = [
+    "prometheus-node-exporter.service"
+    "searx-init.service"
+    "searx.service"
+    "sshd.service"
   ];
 
   prefixed = prefix: lib.mapAttrs' (name: lib.nameValuePair (prefix + name));
@@ -41,15 +49,19 @@ let
     config:
     let
       inherit (config) systemd;
+      texts =
+        names:
+        lib.mapAttrs (_: unit: unit.text) (
+          lib.getAttrs (lib.filter (name: systemd.units ? ${name}) names) systemd.units
+        );
       needed = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name || name == "headscale");
       users = lib.filterAttrs (_: user: user.isSystemUser) (needed config.users.users);
       groups = needed config.users.groups;
     in
     lib.mapAttrs (_: unit: unit.text) (ours systemd.units)
     // prefixed "user/" (lib.mapAttrs (_: unit: unit.text) (ours systemd.user.units))
-    // prefixed "nixpkgs/" (
-      lib.mapAttrs (_: unit: unit.text) (lib.getAttrs (lib.filter (name: systemd.units ? ${name}) neighbours) systemd.units)
-    )
+    // prefixed "nixpkgs/" (texts neighbours)
+    // prefixed "nixpkgs/beside/" (texts beside)
     // prefixed "files/" (lib.mapAttrs (_: file: file.text) config.bawn.files // jobs systemd.services)
     // prefixed "settings/" (
       lib.mapAttrs' (name: file: lib.nameValuePair "${name}.json" (builtins.toJSON file.source)) (

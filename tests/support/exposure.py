@@ -13,6 +13,9 @@ _HARDENING: Final = ROOT / "nixos-modules" / "hardening.nix"
 _ADDS_UP: Final = ("IPAddressAllow", "RestrictAddressFamilies")
 """Lists of which each entry opens something; in the other settings any difference counts."""
 
+_UNSET: Final[dict[str, list[str]]] = {"AmbientCapabilities": []}
+"""What a setting that a unit leaves out amounts to, where that isn't everything."""
+
 
 def analyze_program() -> str | None:
     """systemd-analyze, where there is one."""
@@ -84,6 +87,6 @@ def relaxations(text: str) -> list[str]:
             # A unit without the setting may speak to everybody.
             if (key not in own and "IPAddressDeny" not in own) or set(have) - set(wanted):
                 loose.append(key)
-        elif have != wanted:
+        elif own.get(key, _UNSET.get(key)) != wanted:
             loose.append(key)
     return loose

@@ -50,6 +50,15 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         "RestrictAddressFamilies IPAddressDeny IPAddressAllow": "the internet calls it",
     },
     "meilisearch": {"ProcSubset": "it sizes itself by the memory limit of its cgroup"},
+    "prometheus-node-exporter": {
+        "PrivateUsers ProtectProc ProcSubset": "it counts processes, and reads the host's figures",
+        "ProtectClock": "its clock's too",
+        "RestrictAddressFamilies": "netlink, for figures of the network",
+        "SystemCallFilter SystemCallErrorNumber": "nixpkgs sets none",
+    },
+    "searx": {"IPAddressDeny IPAddressAllow": "the internet, but neither the tailnet nor a cloud's metadata service"},
+    "searx-init": {"PrivateUsers": "its runtime folder belongs to the user of the service"},
+    "sshd": {_ALL: "no sandbox: it makes the operators' sessions"},
     "tailscaled": {
         _ALL: "Tailscale's own unit, of which only our additions are here: it makes the interface and its routes"
     },

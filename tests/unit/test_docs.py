@@ -45,6 +45,8 @@ def test_what_a_unit_has_beside_the_sandbox_is_found() -> None:
     assert exposure.relaxations(closed) == []
     loose = closed.replace("ProtectHome=true", "ProtectHome=read-only") + "\nIPAddressAllow=100.64.0.0/10"
     assert exposure.relaxations(loose) == ["ProtectHome", "IPAddressAllow"]
+    silent = closed.replace("\nCapabilityBoundingSet=", "").replace("\nAmbientCapabilities=", "")
+    assert exposure.relaxations(silent) == ["CapabilityBoundingSet"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
