@@ -38,9 +38,10 @@ def start_headscale(headscale):
     assert "Nothing to do." in headscale.succeed("bawn fleet apply")
 
 
-def make_key(headscale, node, expiration="10m"):
-    """A key with which one machine joins as `node` of the fleet."""
-    return json.loads(headscale.succeed(f"bawn fleet join-key {node} --expiration {expiration} --json"))["key"]
+def make_key(headscale, node, expiration="10m", again=False):
+    """A key with which one machine joins as `node` of the fleet; `again` where another one has been it."""
+    more = "--again" if again else ""
+    return json.loads(headscale.succeed(f"bawn fleet join-key {node} --expiration {expiration} --json {more}"))["key"]
 
 
 def expired_key(headscale, node):
@@ -51,9 +52,9 @@ def expired_key(headscale, node):
     return key
 
 
-def join_server(headscale, machine, node):
+def join_server(headscale, machine, node, again=False):
     """Put the key where the operator puts it; the unit that waits for it joins the node."""
-    write(machine, f"{SECRETS}/tailnet-auth-key", make_key(headscale, node))
+    write(machine, f"{SECRETS}/tailnet-auth-key", make_key(headscale, node, again=again))
     machine.succeed("systemctl restart --no-block tailscaled-autoconnect.service")
     machine.wait_until_succeeds("tailscale ip -4", timeout=120)
 

@@ -63,6 +63,12 @@ class Networks:
         _ip("-n", space, "addr", "replace", f"{self.address(host, network)}/24", "dev", network.interface)
         _ip("-n", space, "addr", "replace", f"{v6}/64", "dev", network.interface, "nodad")
 
+    def move(self, host: str, network: Network, number: int) -> None:
+        """Give the host other addresses, as a laptop has in another place."""
+        self.disconnect(host, network)
+        self._hosts[host] = number
+        self.connect(host, network)
+
     def disconnect(self, host: str, network: Network) -> None:
         """Take the host's interface down, and its addresses with it."""
         _ip("-n", self.namespace(host), "addr", "flush", "dev", network.interface)

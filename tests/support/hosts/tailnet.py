@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import scenarios.tailnet
 from support.hosts import golden_host
 from support.hosts.machine import Machine
 from support.hosts.network import UNDERLAY
@@ -31,6 +32,8 @@ ExecStart=/usr/bin/python3 -c "import socket; s = socket.create_server(('::', 22
 
 class TailnetHosts(Site):
     """Headscale, gateway, GPU host, the laptop of an operator, and the laptop of somebody who is none."""
+
+    NAMES: Final = ("headscale", "gateway", "gpu", "ada", "bob")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, {"ada": "ada", "bob": "bob"})
@@ -96,6 +99,17 @@ class TailnetHosts(Site):
                 machine.write("/etc/systemd/system/sshd.service", _SSHD)
                 machine.link("/etc/systemd/system/multi-user.target.wants/sshd.service", "../sshd.service")
             machine.start()
+
+    def address(self, host: str, version: int = 4) -> str:
+        """The machine's address on the tailnet."""
+        return self.machines[host].succeed(f"tailscale ip -{version}").strip()
+
+    def set_up_anew(self, host: str) -> None:
+        """Let a server join as a fresh machine: under its name, with another address."""
+        machine = self.machines[host]
+        machine.succeed("systemctl stop tailscaled.service", "rm -r /var/lib/tailscale", "systemctl start tailscaled.service")
+        scenarios.tailnet.join_server(self.headscale, machine, NODES[host], again=True)
+        self.headscale.succeed("bawn fleet apply --yes")
 
     def underlays(self) -> dict[str, str]:
         """Each machine's address on the network below the tailnet."""
