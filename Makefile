@@ -5,7 +5,7 @@ PORTS ?= 8000 8700 8080
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-nix test-cuda golden lint format clean
+.PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda golden lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,12 @@ up: ## keep the chain running until Ctrl-C
 
 test: setup ## every test that this machine can run; says which it could not
 	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
+
+test-units: setup ## the hosts' units under a real systemd: needs root, systemd-container and mmdebstrap
+	@cd tests && ../$(BIN)/python -m pytest units $(ARGS)
+
+test-tailnet: setup ## the same hosts on a real tailnet: needs Go, too
+	@cd tests && ../$(BIN)/python -m pytest tailnet $(ARGS)
 
 test-nix: setup ## the flake, evaluated; Nix comes from Debian where it is missing
 	@cd tests && ../$(BIN)/python -m pytest nix $(ARGS)
