@@ -13,6 +13,7 @@ from bawn.bridge.settings import BridgeSettings, load
 from bawn.contracts.errors import SettingsError
 from bawn.fleet.reading import read_fleet, to_fleet
 from bawn.fleet.rendering import Places, render, write
+from bawn.gateway.auth.settings import PersonSettings
 from bawn.gateway.check import problems as gateway_problems
 from bawn.gateway.settings import GatewaySettings
 from bawn.model_server.settings import ModelServerSettings
@@ -86,6 +87,25 @@ def test_a_gateway_knows_every_model_server_by_its_name_on_the_tailnet() -> None
         ("gpu-2", "http://gpu-2.mesh.works.example:8000", ["coder"]),
         ("gpu-3", "http://gpu-3.mesh.works.example:8000", ["writer"]),
     ]
+
+
+def test_a_gateway_knows_each_person_with_what_they_may_use_and_their_laptops() -> None:
+    fleet = read_fleet(HERE / "examples" / "contractors.toml")
+    for gateway in fleet.of_role("gateway"):
+        settings = msgspec.json.decode(render(fleet, gateway, Places())["gateway.json"], type=GatewaySettings)
+        assert settings.identity == "key+tailnet"
+        assert settings.people == {
+            "kim": PersonSettings(
+                login="kim@works.example",
+                models=["coder", "writer"],
+                indexes=["code", "docs", "libraries"],
+                nodes=["kim-laptop"],
+            ),
+            "contractor-a": PersonSettings(
+                login="a@agency.example", models=["coder"], indexes=["libraries"], nodes=["a-laptop"]
+            ),
+            "contractor-b": PersonSettings(login="b@agency.example", models=["coder"], nodes=["b-laptop"]),
+        }
 
 
 def test_a_laptop_uses_the_gateway_that_it_names() -> None:

@@ -28,7 +28,10 @@ def command() -> None:
 @click.argument("name")
 @_keys_option
 def add(name: str, path: Path | None) -> None:
-    """Make a key for NAME and print it, this one time."""
+    """Make a key for NAME and print it, this one time.
+
+    Where the gateway's settings name people, NAME is a person as they call them: ada, not ada@example.org.
+    """
     store = _store(path)
     key = store.add(name)
     click.echo(key.text)
