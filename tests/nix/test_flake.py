@@ -56,7 +56,8 @@ def test_llama_cpp_is_compiled_with_the_pinned_cuda_for_the_pinned_cards() -> No
 
 
 def test_a_host_is_compiled_for_its_own_card() -> None:
-    host = '(flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.architectures = [ "80" "90" ]; } ]; })'
+    cards = '{ modules = [ { bawn.nvidia.architectures = [ "80" "90" ]; } ]; }'
+    host = f"(flake.nixosConfigurations.gpu.extendModules {cards})"
     build = evaluate(f"{host}.config.bawn.package.model-server-cuda.pythonSet.llama-cpp-python.preBuild")
     assert "-DCMAKE_CUDA_ARCHITECTURES=80-real;90-real" in build
 

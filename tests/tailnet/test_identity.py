@@ -46,7 +46,8 @@ def test_without_an_answer_of_tailscaled_nobody_is_let_in(hosts: TailnetHosts) -
     assert asked(hosts.laptop, key)[0] == 200
     # The tunnel stays up, and what answers questions does not.
     hosts.gateway.succeed("mv /run/tailscale/tailscaled.sock /run/tailscale/away")
-    hosts.laptop.wait_until_succeeds(f"curl --silent --header 'Authorization: Bearer {key}' {MODELS} | grep identity", 20)
+    refused = f"curl --silent --header 'Authorization: Bearer {key}' {MODELS} | grep identity"
+    hosts.laptop.wait_until_succeeds(refused, timeout=20)
     status, body = asked(hosts.laptop, key)
     hosts.gateway.succeed("mv /run/tailscale/away /run/tailscale/tailscaled.sock")
     assert (status, body["error"]["code"]) == (503, "identity_unknown")

@@ -7,9 +7,7 @@ from support.hosts.wired import WiredHosts
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(
-    ("host", "unit"), [("gateway", "bawn-gateway.service"), ("gpu", "bawn-model-server.service")]
-)
+@pytest.mark.parametrize(("host", "unit"), [("gateway", "bawn-gateway.service"), ("gpu", "bawn-model-server.service")])
 def test_a_restart_under_load_loses_no_request(hosts: WiredHosts, host: str, unit: str) -> None:
     machine = hosts.machines[host]
     process = machine.property_of(unit, "MainPID")

@@ -1,4 +1,4 @@
-"""Each sandbox, attacked from inside by a program in the place of the unit's own; beside it the same without a sandbox."""
+"""Each sandbox, attacked from inside by a program in the place of the unit's own; and the same without a sandbox."""
 
 import json
 

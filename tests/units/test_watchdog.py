@@ -57,11 +57,10 @@ def test_a_started_service_answers_at_once(hosts: WiredHosts) -> None:
 def test_a_model_that_can_not_be_loaded_is_no_ready_service(hosts: WiredHosts) -> None:
     unit = "bawn-model-server.service"
     hosts.gpu.write("/opt/test/broken.gguf", b"GGUF" + b"\xff" * 4096)
-    settings = "/run/bawn-model-server/model-server.json"
-    broken = (
-        "[Service]\nRestart=no\nExecStartPre=\nExecStartPre=/bin/sh -c "
-        f"\"jq '.model = \\\\\"/opt/test/broken.gguf\\\\\"' {golden_host.STORE}/bawn-model-server.json > {settings}\"\n"
-    )
+    settings = f"{golden_host.STORE}/bawn-model-server.json"
+    change = f"jq '.model = \"/opt/test/broken.gguf\"' {settings} > /run/bawn-model-server/model-server.json"
+    hosts.gpu.write("/opt/test/break", f"#!/bin/sh\n{change}\n", mode=0o755)
+    broken = "[Service]\nRestart=no\nExecStartPre=\nExecStartPre=/opt/test/break\n"
     golden_host.override(hosts.gpu, unit, broken)
     hosts.gpu.fail(f"systemctl daemon-reload; systemctl restart {unit}")
     assert hosts.gpu.property_of(unit, "Result") == "exit-code"

@@ -3,7 +3,8 @@
     client.py chat URL [--key-file FILE] [--streams N] [--until-file FILE] [--tokens N]
     client.py tcp ADDRESS:PORT…
 
-`chat` keeps N streams under way until the file is there, or once where none is named, and tells how each ended; `tcp` tells which connections are accepted.
+`chat` keeps N streams under way until the file is there, or asks once for each where none is named, and tells how each
+ended; `tcp` tells which connections are accepted.
 """
 
 import argparse

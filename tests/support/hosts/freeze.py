@@ -1,6 +1,6 @@
-"""Stop one thread of a process, and no other, until the process ends: `freeze.py TID`. Prints a line once it is stopped.
+"""Stop one thread of a process, and no other, until the process ends: `freeze.py TID` prints a line once it is stopped.
 
-A signal would stop all threads at once. A debugger stops one: the others go on, as beside a thread that hangs in a driver.
+A signal would stop all threads at once. A debugger stops one: the others go on, as beside one that hangs in a driver.
 """
 
 import ctypes

@@ -71,7 +71,7 @@ def lay(
         name.removeprefix(f"{host}/"): text for name, text in golden_files().items() if name.startswith(f"{host}/")
     }
     _environment(machine)
-    known = {name: "/usr" for name in _OF_DEBIAN} | {name: BAWN for name in _OF_OURS} | dict(programs)
+    known = dict.fromkeys(_OF_DEBIAN, "/usr") | dict.fromkeys(_OF_OURS, BAWN) | dict(programs)
     for name, target in known.items():
         machine.link(f"{STORE}/{name}", target)
 
@@ -123,7 +123,9 @@ def _environment(machine: Machine) -> None:
     machine.link("/usr/local/bin/bawn", f"{BAWN}/bin/bawn")
     # What NixOS has in these places, for the gate that notes which generation was ready.
     machine.write(f"{STORE}/system/nixos-version", "of the golden files\n")
-    machine.write("/etc/tmpfiles.d/nixos.conf", f"d /nix/var/nix/gcroots\nL+ /run/current-system - - - - {STORE}/system\n")
+    machine.write(
+        "/etc/tmpfiles.d/nixos.conf", f"d /nix/var/nix/gcroots\nL+ /run/current-system - - - - {STORE}/system\n"
+    )
     machine.link("/usr/local/bin/bawn-keys", f"{STORE}/bawn-keys/bin/bawn-keys")
 
 

@@ -113,7 +113,7 @@ class Machine:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
-                preexec_fn=enter,  # noqa: PLW1509 - one line in the child, and no thread holds a lock that it needs
+                preexec_fn=enter,
             )
         self._wait(lambda: self._running() is not None, _BOOT_S, "is not started by systemd-nspawn")
         self.wait_until_succeeds("systemctl is-active basic.target", _BOOT_S)
@@ -132,7 +132,7 @@ class Machine:
         self.shutdown()
         self.start()
 
-    def execute(self, command: str, timeout: float | None = 900) -> tuple[int, str]:  # noqa: A002 - as the driver
+    def execute(self, command: str, timeout: float | None = 900) -> tuple[int, str]:
         """Exit status and standard output of a shell command."""
         done = _piped(self.argv("bash", "-c", f"set -euo pipefail; {command}"), timeout)
         self._stderr = done.stderr
@@ -223,10 +223,10 @@ class Machine:
         """The main process of a unit, as this machine numbers it."""
         inner = self.property_of(unit, "MainPID")
         assert inner != "0", f"{self.name}: {unit} has no main process:\n{self._last_words(unit)}"
-        space = os.readlink(f"/proc/{self.leader}/ns/pid")
+        space = Path(f"/proc/{self.leader}/ns/pid").readlink()
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
-                if folder.name.isdigit() and os.readlink(folder / "ns" / "pid") == space:
+                if folder.name.isdigit() and (folder / "ns" / "pid").readlink() == space:
                     status = (folder / "status").read_text(encoding="utf-8")
                     if next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1] == inner:
                         return int(folder.name)

@@ -1,4 +1,4 @@
-"""The example team on a real tailnet: Headscale and tailscaled under the units that nixpkgs and the modules give them."""
+"""The example team on a real tailnet: Headscale and tailscaled under nixpkgs' units, as the modules configure them."""
 
 import json
 import subprocess
@@ -22,11 +22,17 @@ NODES: Final = {
 }
 """Machine → node of the fleet."""
 _BINARIES: Final = "/opt/tailnet"
-_GOLDEN: Final = {"headscale": "headscale-with-certificate", "gpu": "gpu-without-card", "ada": "laptop", "bob": "laptop"}
+_GOLDEN: Final = {
+    "headscale": "headscale-with-certificate",
+    "gpu": "gpu-without-card",
+    "ada": "laptop",
+    "bob": "laptop",
+}
 
 
-_SSHD: Final = """[Service]
-ExecStart=/usr/bin/python3 -c "import socket; s = socket.create_server(('::', 22), family=socket.AF_INET6, dualstack_ipv6=True); [s.accept() for _ in iter(int, 1)]"
+_LISTEN: Final = "s = socket.create_server(('::', 22), family=socket.AF_INET6, dualstack_ipv6=True)"
+_SSHD: Final = f"""[Service]
+ExecStart=/usr/bin/python3 -c "import socket; {_LISTEN}; [s.accept() for _ in iter(int, 1)]"
 """
 
 
@@ -107,7 +113,9 @@ class TailnetHosts(Site):
     def set_up_anew(self, host: str) -> None:
         """Let a server join as a fresh machine: under its name, with another address."""
         machine = self.machines[host]
-        machine.succeed("systemctl stop tailscaled.service", "rm -r /var/lib/tailscale", "systemctl start tailscaled.service")
+        machine.succeed(
+            "systemctl stop tailscaled.service", "rm -r /var/lib/tailscale", "systemctl start tailscaled.service"
+        )
         scenarios.tailnet.join_server(self.headscale, machine, NODES[host], again=True)
         self.headscale.succeed("bawn fleet apply --yes")
 

@@ -1,4 +1,4 @@
-"""The file system that hosts start from: Debian's systemd, and the packages that uv.lock names. Made once, kept in a cache."""
+"""The file system that hosts start from: Debian's systemd, and the packages that uv.lock names; made once."""
 
 import fcntl
 import hashlib
