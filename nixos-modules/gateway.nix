@@ -193,6 +193,8 @@ in
         StateDirectoryMode = "0700";
         RuntimeDirectory = "bawn-gateway";
         RuntimeDirectoryMode = "0700";
+        # While it fails and is tried again, `bawn doctor` reads there what it was started with.
+        RuntimeDirectoryPreserve = "restart";
         LoadCredential =
           lib.mapAttrsToList (node: path: "token-${node}:${path}") cfg.upstreamTokenFiles
           ++ lib.optional (cfg.webhookSecretFile != null) "webhook-secret:${cfg.webhookSecretFile}";

@@ -141,6 +141,8 @@ in
           DynamicUser = true;
           RuntimeDirectory = "bawn-model-server";
           RuntimeDirectoryMode = "0700";
+          # While it fails and is tried again, `bawn doctor` reads there what it was started with.
+          RuntimeDirectoryPreserve = "restart";
           # Kernels that the driver compiles are kept from start to start.
           CacheDirectory = "bawn-model-server";
           CacheDirectoryMode = "0700";

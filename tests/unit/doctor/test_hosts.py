@@ -89,6 +89,25 @@ async def test_what_keeps_a_gpu_host_from_serving_is_named(tmp_path: Path) -> No
     assert await code(gpu_host(tmp_path, port="x")) == "settings_wrong"
 
 
+async def test_settings_that_go_with_a_stopped_service_leave_the_word_to_its_unit(tmp_path: Path) -> None:
+    away, socket = tmp_path / "run" / "settings.json", tmp_path / "t.sock"
+    gateway = Place("gateway", away, Unit("bawn-gateway.service", "inactive", "success", []))
+    gpu = Place("gpu", away, Unit("bawn-model-server.service", "activating", "exit-code", []))
+    for hops, hop in (
+        (GatewayHost(gateway, socket).hops_of_service, "gateway service"),
+        (GpuHost(gpu, socket).hops, "model server"),
+    ):
+        async with local_api(socket, status()):
+            failure = (await walked(hops())).failure
+            assert failure is not None
+            assert (failure.hop, failure.code) == (hop, "unit_not_active")
+        # A service that waits for its address in the tailnet is not what is broken.
+        async with local_api(socket, status("NeedsLogin")):
+            assert await code(hops()) == "needs_login"
+    running = Place("gateway", away, Unit("bawn-gateway.service", "active", "success", []))
+    assert await code(GatewayHost(running, socket).hops_of_service()) == "settings_missing"
+
+
 def gateway_host(tmp_path: Path, **settings: Any) -> GatewayHost:
     upstreams = [{"name": "gpu", "url": "http://127.0.0.1:1"}]
     keys = str(tmp_path / "keys.json")

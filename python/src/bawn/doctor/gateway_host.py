@@ -11,7 +11,7 @@ from bawn.contracts.health import Ready
 from bawn.doctor.asking import NoAnswer, ask
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
 from bawn.doctor.machine import Place
-from bawn.doctor.settings_file import readable
+from bawn.doctor.settings_file import gone_with_the_service, readable
 from bawn.doctor.tailscaled import Status, ask_tailscaled, check_running
 from bawn.doctor.units import check_active
 from bawn.doctor.upstreams import ask_upstream
@@ -49,6 +49,8 @@ class GatewayHost:
 
     async def read_settings(self) -> Seen:
         """They can work."""
+        if gone_with_the_service(self._place):
+            return not_looked("they are made when the service starts")
         file = readable(self._place.settings, "bawn-gateway")
         self._settings = read_settings(file, GatewaySettings)
         # Credentials are there for the service alone: that a token file can't be read from here says nothing.
@@ -64,6 +66,10 @@ class GatewayHost:
 
     async def tailnet(self) -> Seen:
         """This host is in the tailnet, under the address on which the gateway listens, and can say who calls."""
+        if gone_with_the_service(self._place):
+            # It waits for the address at its start, so that this comes before the state of its unit.
+            check_running(await ask_tailscaled(self._socket), datetime.now(UTC))
+            return Seen("in the tailnet")
         asks = self._settings.identity != "key"
         if not asks and not in_tailnet(self._settings.host):
             return not_looked(f"the gateway listens on {self._settings.host}, and asks no tailnet who calls")

@@ -11,7 +11,7 @@ from bawn.contracts.health import Health
 from bawn.doctor.asking import NoAnswer, ask
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
 from bawn.doctor.machine import Place
-from bawn.doctor.settings_file import readable
+from bawn.doctor.settings_file import gone_with_the_service, readable
 from bawn.doctor.tailscaled import ask_tailscaled, check_running
 from bawn.doctor.units import check_active, unit
 from bawn.service.settings import read_data, read_secret
@@ -56,6 +56,8 @@ class GpuHost:
 
     async def read_settings(self) -> Seen:
         """They name a model."""
+        if gone_with_the_service(self._place):
+            return not_looked("they are made when the service starts")
         file = readable(self._place.settings, "bawn-model-server")
         try:
             self._settings = msgspec.convert(read_data(file), _Settings)
@@ -67,6 +69,10 @@ class GpuHost:
 
     async def tailnet(self) -> Seen:
         """This host is in the tailnet, under the address on which the model server listens."""
+        if gone_with_the_service(self._place):
+            # It waits for the address at its start, so that this comes before the state of its unit.
+            check_running(await ask_tailscaled(self._socket), datetime.now(UTC))
+            return Seen("in the tailnet")
         if not in_tailnet(self._settings.host):
             return not_looked(f"the model server listens on {self._settings.host}")
         status = await ask_tailscaled(self._socket)
@@ -95,6 +101,8 @@ class GpuHost:
 
     async def weights(self) -> Seen:
         """The file is there and is a GGUF."""
+        if gone_with_the_service(self._place):
+            return not_looked("the settings name them")
         file = Path(self._settings.model)
         mend = "`journalctl -u bawn-weights` says how far the download is; by hand, put the file there or mend `model`."
         try:

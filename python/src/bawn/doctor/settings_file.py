@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bawn.doctor.hops import Fault
+from bawn.doctor.machine import Place
 
 
 def readable(file: Path | None, unit: str) -> Path:
@@ -23,3 +24,13 @@ def readable(file: Path | None, unit: str) -> Path:
         ) from error
     except OSError as error:
         raise Fault("settings_missing", f"{file} isn't there: {unit} has not been started.", start) from error
+
+
+def gone_with_the_service(place: Place) -> bool:
+    """Whether the settings are made at the service's start and it isn't running: then its unit knows what is wrong."""
+    if place.settings is None or place.unit is None or place.unit.runs:
+        return False
+    try:
+        return not place.settings.exists()
+    except PermissionError:
+        return False

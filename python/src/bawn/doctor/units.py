@@ -20,6 +20,11 @@ class Unit(msgspec.Struct, frozen=True):
     result: str
     command: list[str]
 
+    @property
+    def runs(self) -> bool:
+        """Whether systemd has it running."""
+        return self.active in ("active", "reloading")
+
     def flag(self, name: str) -> Path | None:
         """The value of a flag of its command line."""
         following = dict(zip(self.command, self.command[1:], strict=False))
@@ -52,7 +57,7 @@ def check_active(installed: Unit | None) -> None:
     Raises:
         Fault: its state.
     """
-    if installed is None or installed.active in ("active", "reloading"):
+    if installed is None or installed.runs:
         return
     name = installed.name.removesuffix(".service")
     state = installed.active if installed.active.isalpha() else "not active"
