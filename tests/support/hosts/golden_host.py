@@ -70,7 +70,7 @@ def lay(
     files = {
         name.removeprefix(f"{host}/"): text for name, text in golden_files().items() if name.startswith(f"{host}/")
     }
-    _environment(machine)
+    environment(machine)
     known = dict.fromkeys(_OF_DEBIAN, "/usr") | dict.fromkeys(_OF_OURS, BAWN) | dict(programs)
     for name, target in known.items():
         machine.link(f"{STORE}/{name}", target)
@@ -114,7 +114,7 @@ def override(machine: Machine, unit: str, text: str) -> None:
     machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
 
 
-def _environment(machine: Machine) -> None:
+def environment(machine: Machine) -> None:
     """A virtual environment over the packages, and the program."""
     machine.write(f"{BAWN}/env/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
     machine.link(f"{BAWN}/env/bin/python", f"/usr/bin/python{tree.PYTHON}")
