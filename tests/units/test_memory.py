@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.hosts.machine import control_groups
 from support.hosts.memory import Caps
 from support.hosts.wired import WiredHosts
 
@@ -12,6 +13,8 @@ MIB = 1024 * 1024
 
 
 def test_the_gateway_host_fits_its_memory_and_its_cpu(hosts: WiredHosts, capsys: pytest.CaptureFixture[str]) -> None:
+    if "memory" not in control_groups():
+        pytest.skip("memory limits of hosts are set through version 1 of control groups, which this machine has not")
     caps = Caps(hosts.gateway, *UNITS)
     caps.restart("bawn-gateway.service")
     hosts.gateway.wait_for_unit("bawn-gateway.service", timeout=60)

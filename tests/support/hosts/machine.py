@@ -52,8 +52,11 @@ class Machine:
         self._namespace = namespace
         self._binds = list(binds)
         self._cpus = cpus
-        self._group = Path("/sys/fs/cgroup/memory") / f"bawn-{os.getpid()}-{name}"
         self._memory = memory_bytes
+        # A group of the host's own in each hierarchy that its systemd writes to: else all hosts would share their
+        # units' groups, and with them what is allowed and who is killed.
+        groups = {kind: top / f"bawn-{os.getpid()}-{name}" for kind, top in control_groups().items()}
+        self._groups = {kind: group for kind, group in groups.items() if kind != "memory" or memory_bytes}
         self._launcher: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._stderr = ""
@@ -105,7 +108,7 @@ class Machine:
             *("--system-call-filter=bpf", capabilities, "--bind=/dev/net/tun"),
             *(f"--bind-ro={source}:{target}" for source, target in self._binds),
         ]
-        enter = self._bounded()
+        enter = self._entering()
         with self.console.open("ab") as log:
             self._launcher = subprocess.Popen(
                 command,
@@ -247,27 +250,31 @@ class Machine:
     @property
     def memory_group(self) -> Path:
         """The control group of everything that runs in the host, where it has a limit."""
-        assert self._memory is not None
-        return self._group
+        return self._groups["memory"]
 
     def close(self) -> None:
         """End the host, and unmount its file system."""
         if self._launcher is not None:
             self.crash()
         _call("umount", self.root)
-        if self._memory is not None:
-            for group in (*sorted(self._group.glob("*/")), self._group):
-                group.rmdir()
+        for group in self._groups.values():
+            # What was killed leaves its group a moment later.
+            self._wait(lambda group=group: _removed(group), 20, f"{group} is not empty")
         shutil.rmtree(self.root.parent, ignore_errors=True)
 
-    def _bounded(self) -> Callable[[], None] | None:
-        """What puts the child into the host's memory group, which its descendants inherit."""
-        if self._memory is None:
-            return None
-        self._group.mkdir(exist_ok=True)
-        (self._group / "memory.limit_in_bytes").write_text(str(self._memory), encoding="ascii")
-        tasks = self._group / "cgroup.procs"
-        return lambda: tasks.write_text("0", encoding="ascii") and None
+    def _entering(self) -> Callable[[], None]:
+        """What puts the child into the host's control groups, which its descendants inherit."""
+        for group in self._groups.values():
+            group.mkdir(exist_ok=True)
+        if self._memory is not None:
+            (self.memory_group / "memory.limit_in_bytes").write_text(str(self._memory), encoding="ascii")
+        tasks = [group / "cgroup.procs" for group in self._groups.values()]
+
+        def enter() -> None:
+            for file in tasks:
+                file.write_text("0", encoding="ascii")
+
+        return enter
 
     def _running(self) -> int | None:
         """`leader`, or None where the host has not come so far."""
@@ -311,6 +318,28 @@ class Machine:
 
     def _console_tail(self) -> str:
         return self.console.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+
+def _removed(group: Path) -> bool:
+    if group.exists():
+        for folder in sorted((*group.rglob("*/"), group), reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    return not group.exists()
+
+
+def control_groups() -> dict[str, Path]:
+    """Hierarchies of this machine: where units have their groups (`units`, and `named` for older kernels), `memory`."""
+    found = {}
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, folder, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            found["units"] = Path(folder)
+        elif kind == "cgroup" and "name=systemd" in options.split(","):
+            found["named"] = Path(folder)
+        elif kind == "cgroup" and "memory" in options.split(","):
+            found["memory"] = Path(folder)
+    return found
 
 
 def _piped(command: Sequence[str], timeout_s: float | None) -> subprocess.CompletedProcess[str]:

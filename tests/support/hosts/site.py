@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bawn.model_server.settings import default_model_path
 from support.hosts import golden_host, tree
-from support.hosts.machine import Machine
+from support.hosts.machine import Machine, control_groups
 from support.hosts.network import UNDERLAY, Network, Networks
 from support.nix import ROOT
 
@@ -46,7 +46,7 @@ class Site:
                 base,
                 namespace=self.networks.join(host),
                 binds=[*golden_host.binds(), *(weights if host == "gpu" else [])],
-                memory_bytes=2 * 1024**3 if host == "gateway" else None,
+                memory_bytes=2 * 1024**3 if host == "gateway" and "memory" in control_groups() else None,
                 cpus="0" if host == "gateway" else None,
             )
             for host in ("headscale", "gateway", "gpu", *people)

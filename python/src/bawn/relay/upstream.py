@@ -1,8 +1,9 @@
 """One HTTP server that requests are passed on to."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -13,7 +14,29 @@ from bawn.relay.timeouts import Timeouts
 
 _RETRY_AFTER_S: Final = 5.0
 _PIECE_BYTES: Final = 512 * 1024
+_SILENT_AFTER_S: Final = 20
+"""A peer that acknowledges nothing for so long is gone: its host, its address, or the network between."""
 _NEVER_CONNECTED: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices a peer which vanished; left to itself, TCP would wait a quarter of an hour.
+
+    What is meant is the peer's kernel: a server may think about its answer for as long as it likes.
+    """
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Names of Linux; elsewhere the system's own times count.
+    for option, value in (
+        ("TCP_KEEPIDLE", _SILENT_AFTER_S // 2),
+        ("TCP_KEEPINTVL", _SILENT_AFTER_S // 4),
+        ("TCP_KEEPCNT", 2),
+        ("TCP_USER_TIMEOUT", _SILENT_AFTER_S * 1000),
+    ):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 def _transport(*, keep_alive: bool) -> AiohttpTransport:
@@ -27,6 +50,7 @@ def _transport(*, keep_alive: bool) -> AiohttpTransport:
             limit=0,  # the gateway bounds the requests in flight, per user and in all
             force_close=not keep_alive,
             keepalive_timeout=30 if keep_alive else None,
+            socket_factory=_socket,
         )
         return aiohttp.ClientSession(
             connector=connector,
