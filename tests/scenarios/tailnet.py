@@ -86,7 +86,7 @@ def write(machine, path, text):
 
 def connects(machine, address, port):
     """Whether a TCP connection comes about."""
-    return machine.execute(f"timeout 10 bash -c ': < /dev/tcp/{address}/{port}'")[0] == 0
+    return machine.execute(f"timeout 4 bash -c ': < /dev/tcp/{address}/{port}'")[0] == 0
 
 
 def until_it_connects(machine, address, port):

@@ -16,9 +16,8 @@ MODELS = "http://gateway.tailnet.example.org:8700/v1/models"
 def asked(machine: Machine, key: str | None) -> tuple[int, dict[str, Any]]:
     """Status and body of a request to the gateway."""
     header = f"--header 'Authorization: Bearer {key}'" if key else ""
-    status, _, body = machine.succeed(
-        f"curl --silent --max-time 20 --write-out '\\n%{{http_code}}' {header} {MODELS} | tac"
-    ).partition("\n")
+    ask = f"curl --silent --max-time 20 --output /run/answer --write-out '%{{http_code}}' {header} {MODELS}"
+    status, _, body = machine.succeed(f"{ask}; echo; cat /run/answer").partition("\n")
     return int(status), json.loads(body or "{}")
 
 
