@@ -23,7 +23,7 @@ up: ## keep the chain running until Ctrl-C
 	@$(PYTHON) python/bootstrap.py --ports $(PORTS)
 	@exec $(BIN)/bawn up --ports $(PORTS) $(ARGS)
 
-test: setup ## every test that this machine can run; says which it could not
+test: setup ## every test but those of booted hosts; says which this machine could not run
 	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
 
 test-units: setup ## the hosts' units under a real systemd: needs root, systemd-container and mmdebstrap
