@@ -208,7 +208,7 @@ in
         DynamicUser = true;
         TimeoutStartSec = cfg.timeoutSeconds + 60;
         SocketBindDeny = "any";
-        MemoryMax = "48M";
+        MemoryMax = "32M";
         IPAddressAllow = hardening.sandbox.IPAddressAllow ++ config.bawn.tailnet.addresses;
       };
     };

@@ -189,25 +189,42 @@ in
       };
     };
 
-    # A push renames a file in the folder of the branch: that is the webhook of a repository on this host.
+    # Whatever reports a push leaves a file, and a run takes it away before it looks: so a push during a run is seen after
+    # it, where a watch on the branches themselves would miss what changes while the run lasts.
     systemd.paths.bawn-indexer = {
-      description = "bawn indexer, at a push";
+      description = "bawn indexer, when a push is reported";
       wantedBy = [ "paths.target" ];
       pathConfig = {
-        PathModified = lib.unique (
-          lib.concatMap (
-            entry:
-            map (git: dirOf "${entry.path}${git}/refs/heads/${entry.branch}") [
-              ""
-              "/.git"
-            ]
-          ) entries
-        );
-        # What a forge's webhook leaves. A file that stays until a run takes it away is seen after a run too, where a
-        # change during the run would be missed.
         PathExists = "${cfg.pushDirectory}/pushed";
-        TriggerLimitIntervalSec = "10s";
-        TriggerLimitBurst = 5;
+        # A run takes a second at least: more than so many are runs that fail before they have begun.
+        TriggerLimitIntervalSec = "1min";
+        TriggerLimitBurst = 120;
+      };
+    };
+
+    # A push to a repository on this host renames a file in the folder of the branch; a forge's is reported by the gateway.
+    systemd.paths.bawn-push = {
+      description = "Watch on the branches that are indexed";
+      wantedBy = [ "paths.target" ];
+      pathConfig.PathModified = lib.unique (
+        lib.concatMap (
+          entry:
+          map (git: dirOf "${entry.path}${git}/refs/heads/${entry.branch}") [
+            ""
+            "/.git"
+          ]
+        ) entries
+      );
+    };
+    systemd.services.bawn-push = {
+      description = "Report of a push to the bawn indexer";
+      serviceConfig = hardening.oneshot // hardening.offline // {
+        ExecStart = "${lib.getExe' pkgs.coreutils "touch"} ${cfg.pushDirectory}/pushed";
+        User = "bawn-indexer";
+        Group = cfg.group;
+        ReadWritePaths = [ cfg.pushDirectory ];
+        MemoryMax = "16M";
+        SocketBindDeny = "any";
       };
     };
 
