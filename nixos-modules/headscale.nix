@@ -226,6 +226,8 @@ in
             path = "/var/lib/headscale/policy.json";
           };
           logtail.enabled = false;
+          # A node that is taken out of the fleet loses what it could reach in less than a second.
+          tuning.batch_change_delay = "200ms";
         }
         (lib.mkIf (cfg.certificateFile == null) {
           tls_letsencrypt_hostname = hostname;

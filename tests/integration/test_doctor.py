@@ -245,6 +245,18 @@ async def test_a_model_server_that_answers_and_cannot_work(chain: Chain) -> None
         assert await fault(front, "gateway") == ("upstreams", code)
 
 
+async def test_a_model_server_that_refuses_the_gateways_token_is_named_on_the_laptop_too(chain: Chain) -> None:
+    front, upstream = chain
+
+    def refuses(request: Received) -> Reply:
+        wrong = json_reply({"error": {"message": "wrong token"}}, 401)
+        return wrong if request.path.startswith("/v1/") else default_handler(request)
+
+    upstream.handle(refuses)
+    await until_gateway_sees(front, ready=False)
+    assert await fault(front) == ("model servers", "upstream_token_refused")
+
+
 async def test_a_model_that_is_not_offered(chain: Chain) -> None:
     front, upstream = chain
     await until_gateway_sees(front, ready=True)

@@ -203,6 +203,7 @@ async def test_a_client_is_never_told_that_its_key_is_wrong_when_it_is_the_gatew
         up.script(json_reply({"error": {"message": "wrong token"}}, 401))
         answer = await _ask(gateway, stream=True)
         assert answer.status_code == 502
+        assert answer.json()["error"]["code"] == "upstream_token_refused"
         assert "token_file" in answer.json()["error"]["message"]
 
 

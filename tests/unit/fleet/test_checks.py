@@ -76,7 +76,7 @@ def test_a_repository_of_several_branches_is_shown_once_a_branch() -> None:
 
 def test_a_gateway_has_enough_with_the_sum_of_its_caps_and_not_with_less() -> None:
     fleet = read_fleet(HERE / "examples" / "own-gpu.toml")
-    need = sum(memory.GATEWAY_CAPS.values()) + memory.INDEXER_CAP + memory.SYSTEM
+    need = sum(memory.GATEWAY_CAPS.values()) + memory.INDEXER_CAP + memory.PUSH_CAP + memory.SYSTEM
 
     def keys(mib: int, repositories: dict[str, Any], **how: bool) -> list[str]:
         data = {"role": "gateway", "memory_mib": mib}
@@ -96,7 +96,7 @@ def test_a_gateway_has_enough_with_the_sum_of_its_caps_and_not_with_less() -> No
     repository = {"app": {"path": "/srv/git/app"}}
     assert keys(need, repository) == []
     assert keys(need - 1, repository) == ["nodes.g.memory_mib"]
-    assert keys(need - memory.INDEXER_CAP, {}) == []
+    assert keys(need - memory.INDEXER_CAP - memory.PUSH_CAP, {}) == []
     assert keys(need - 1, repository, caps=False) == []
 
 

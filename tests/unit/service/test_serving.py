@@ -20,7 +20,7 @@ import asyncio, sys
 from litestar import get
 from litestar.response import Stream
 from bawn.service.http import make_app
-from bawn.service.serving import serve
+from bawn.service.serving import leave, serve
 
 async def pieces():
     for n in range(20):
@@ -39,6 +39,7 @@ async def freeze() -> None:
 
 app = make_app([stream, freeze], max_body_bytes=10)
 asyncio.run(serve(app, "127.0.0.1", int(sys.argv[1]), name="test", alive=lambda: alive[0]))
+leave()
 """
 
 

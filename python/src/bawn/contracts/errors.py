@@ -17,6 +17,7 @@
         ├── Overloaded            429  overloaded             carries Retry-After
         ├── InternalError         500  internal_error
         ├── UpstreamBroken        502  upstream_broken        died or spoke nonsense, also after the first byte
+        │   └── TokenRefused      502  upstream_token_refused  an upstream that wants another token of the gateway
         ├── Unavailable           503  unavailable            carries Retry-After
         │   └── IdentityUnknown   503  identity_unknown       tailscaled can't tell who is calling
         └── UpstreamTimeout       504  upstream_timeout
@@ -132,6 +133,16 @@ class InternalError(RequestError):
 
 class UpstreamBroken(RequestError):
     status, code, kind = 502, "upstream_broken", "server_error"
+
+
+class TokenRefused(UpstreamBroken):
+    code = "upstream_token_refused"
+
+    def __init__(self, upstream: str) -> None:
+        # Passed on as 401, it would tell the client that its own key is wrong.
+        super().__init__(
+            f"The upstream {upstream} refused the gateway's token: its token_file must hold what the upstream expects."
+        )
 
 
 class Unavailable(RequestError):

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from bawn.contracts.errors import Forbidden, IdentityMismatch, IdentityUnknown, NodeNotAllowed
+from bawn.contracts.errors import Forbidden, IdentityMismatch, IdentityUnknown, NodeNotAllowed, TokenRefused
 from bawn.contracts.health import Ready
 from bawn.contracts.openai import ModelList
 from bawn.doctor.asking import Answer, NoAnswer, ask
@@ -106,6 +106,14 @@ class FarGateway:
             return not_looked("this gateway doesn't tell")
         servers = [part for part in ready.parts if part.name != "index"]
         if not any(part.ok for part in servers):
+            refusing = [part.name for part in servers if part.error == TokenRefused.code]
+            if refusing:
+                raise Fault(
+                    TokenRefused.code,
+                    f"The gateway reaches {', '.join(refusing)}, which refuses the gateway's token.",
+                    "Whoever runs the gateway puts the same token into the file of the model server's host and into the "
+                    "gateway's: `bawn doctor` there names the files.",
+                )
             named = ", ".join(f"{part.name}: {part.error or 'not asked yet'}" for part in servers)
             raise Fault(
                 "no_model_server",

@@ -6,17 +6,19 @@ from typing import Final
 from bawn.fleet.problems import Problem, key_of
 from bawn.fleet.schema import Fleet
 
-GATEWAY_CAPS: Final = {"gateway": 256, "tailnet": 128, "monitoring": 64, "health-gate": 64}
+GATEWAY_CAPS: Final = {"gateway": 256, "tailnet": 128, "monitoring": 64, "health-gate": 48}
 """MiB that each service of a gateway host may take: the defaults of the NixOS modules of these names."""
 INDEXER_CAP: Final = 384
 """MiB of the indexer, which runs where there are repositories."""
+PUSH_CAP: Final = 16
+"""MiB of the unit that passes pushes on to the indexer."""
 SYSTEM: Final = 384
 """MiB for the kernel, systemd, the journal, sshd and other units without a cap."""
 
 
 def memory_problems(fleet: Fleet) -> Iterator[Problem]:
     """A problem for each gateway that is given less than its caps; one without `memory_mib` is not judged."""
-    caps = {**GATEWAY_CAPS, **({"indexer": INDEXER_CAP} if fleet.repositories else {})}
+    caps = {**GATEWAY_CAPS, **({"indexer": INDEXER_CAP, "push": PUSH_CAP} if fleet.repositories else {})}
     need = sum(caps.values()) + SYSTEM
     for name, node in fleet.of_role("gateway").items():
         if node.memory_mib is not None and 0 < node.memory_mib < need:

@@ -1,11 +1,16 @@
 """An upstream as the gateway sees it: what it serves, how it is, how much it has to do."""
 
 import time
+from typing import Final
 
 import msgspec
 
+from bawn.contracts.errors import Forbidden, Unauthorized
 from bawn.contracts.openai import ModelCard
 from bawn.relay.upstream import Upstream
+
+TOKEN_REFUSED: Final = (Unauthorized.status, Forbidden.status)
+"""Statuses with which an upstream refuses the gateway's token."""
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from bawn.contracts.errors import RequestError, Unavailable, UpstreamBroken, UpstreamTimeout
-from bawn.gateway.relay.backend import Backend, Served
+from bawn.contracts.errors import RequestError, TokenRefused, Unavailable, UpstreamBroken, UpstreamTimeout
+from bawn.gateway.relay.backend import TOKEN_REFUSED, Backend, Served
 from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.gateway.health")
@@ -95,6 +95,8 @@ async def _ask(backend: Backend) -> None:
     if status not in _NO_SUCH_PATH and status >= 300:
         raise Unavailable("not ready")
     listed, answer = await _get(backend, "/v1/models")
+    if listed in TOKEN_REFUSED:
+        raise TokenRefused(backend.name)
     if listed >= 300:
         if status not in _NO_SUCH_PATH and backend.fixed:
             return  # healthy by its own word, and the settings know what it serves

@@ -10,10 +10,10 @@ from typing import Final
 
 import httpx
 
-from bawn.contracts.errors import Forbidden, ModelNotFound, Overloaded, Unauthorized, Unavailable, UpstreamBroken
+from bawn.contracts.errors import ModelNotFound, Overloaded, TokenRefused, Unavailable, UpstreamBroken
 from bawn.contracts.record import RequestRecord
 from bawn.gateway.auth.permissions import EVERYTHING, Permissions
-from bawn.gateway.relay.backend import Backend
+from bawn.gateway.relay.backend import TOKEN_REFUSED, Backend
 from bawn.gateway.relay.catalogue import Catalogue
 from bawn.gateway.relay.health import HealthChecks
 
@@ -23,7 +23,6 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 2.0
 _MAX_BROKEN: Final = 3
 """A backend that dies of a request must not be killed by it again and again."""
-_TOKEN_REFUSED: Final = (Unauthorized.status, Forbidden.status)
 
 
 class Router:
@@ -78,7 +77,7 @@ class Attempt:
 
         Raises:
             Unavailable: no backend gave any answer.
-            UpstreamBroken: none took the request, and one refused the gateway's token.
+            TokenRefused: none took the request, and one refused the gateway's token.
             UpstreamTimeout: a backend took the request, and `first_byte_s` has passed.
         """
         pause = _FIRST_PAUSE_S
@@ -112,10 +111,9 @@ class Attempt:
                     self._broken += isinstance(error, UpstreamBroken)
                     backend.failed(error.code)
                     continue
-                if response.status_code in _TOKEN_REFUSED:
-                    # Passed on, it would tell the client that its own key is wrong.
+                if response.status_code in TOKEN_REFUSED:
                     await response.aclose()
-                    backend.failed(Unauthorized.code)
+                    backend.failed(TokenRefused.code)
                     token_refused = backend
                     continue
                 if response.status_code not in _REFUSALS:
@@ -127,10 +125,7 @@ class Attempt:
                     await refusal[1].aclose()
                 refusal = (backend, response)
             if refusal is None and token_refused is not None:
-                raise UpstreamBroken(
-                    f"The upstream {token_refused.name} refused the gateway's token: its token_file must hold what the "
-                    "upstream expects."
-                )
+                raise TokenRefused(token_refused.name)
             if refusal is None:
                 raise Unavailable("No upstream that serves this model can be reached.", retry_after=_RETRY_AFTER_S)
             (backend, answer), refusal = refusal, None
