@@ -111,7 +111,7 @@ class FarGateway:
                 raise Fault(
                     TokenRefused.code,
                     f"The gateway reaches {', '.join(refusing)}, which refuses the gateway's token.",
-                    "Whoever runs the gateway puts the same token into the file of the model server's host and into the "
+                    "Whoever runs the gateway puts the same token into the model server's file and into the "
                     "gateway's: `bawn doctor` there names the files.",
                 )
             named = ", ".join(f"{part.name}: {part.error or 'not asked yet'}" for part in servers)
