@@ -157,6 +157,8 @@ in
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";
+      # Pushes may come faster than systemd's default takes starts; a path unit that meets that limit is off for good.
+      startLimitIntervalSec = 0;
       serviceConfig = hardening.oneshot // hardening.offline // {
         ExecStart = lib.getExe index;
         User = "bawn-indexer";
@@ -218,6 +220,7 @@ in
     };
     systemd.services.bawn-push = {
       description = "Report of a push to the bawn indexer";
+      startLimitIntervalSec = 0;
       serviceConfig = hardening.oneshot // hardening.offline // {
         ExecStart = "${lib.getExe' pkgs.coreutils "touch"} ${cfg.pushDirectory}/pushed";
         User = "bawn-indexer";
