@@ -13,14 +13,14 @@ let
   neighbours = [
     "headscale.service"
     "meilisearch.service"
+    "searx-init.service"
+    "searx.service"
     "tailscaled.service"
     "tailscaled-autoconnect.service"
   ];
 
   beside = [
     "prometheus-node-exporter.service"
-    "searx-init.service"
-    "searx.service"
     "sshd.service"
   ];
 
@@ -54,7 +54,14 @@ let
         lib.mapAttrs (_: unit: unit.text) (
           lib.getAttrs (lib.filter (name: systemd.units ? ${name}) names) systemd.units
         );
-      needed = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name || name == "headscale");
+      needed = lib.filterAttrs (
+        name: _:
+        lib.hasPrefix "bawn-" name
+        || lib.elem name [
+          "headscale"
+          "searx"
+        ]
+      );
       users = lib.filterAttrs (_: user: user.isSystemUser) (needed config.users.users);
       groups = needed config.users.groups;
     in
@@ -71,6 +78,20 @@ let
         // lib.optionalAttrs config.bawn.headscale.enable {
           headscale.source = {
             inherit (config.services.headscale) settings;
+            filter = ".";
+          };
+        }
+        // lib.optionalAttrs config.bawn.search.enable {
+          meilisearch.source = {
+            settings = config.services.meilisearch.settings // {
+              master_key = "@MASTER_KEY@";
+            };
+            filter = ".";
+          };
+        }
+        // lib.optionalAttrs config.bawn.webSearch.enable {
+          searx.source = {
+            settings = removeAttrs config.services.searx.settings [ "redis" ];
             filter = ".";
           };
         }

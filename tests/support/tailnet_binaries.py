@@ -66,7 +66,7 @@ def _built() -> Path:
 def _build(folder: Path) -> None:
     stripped = ("build", "-trimpath", "-o", f"{folder}/", "-ldflags")
     _go("headscale", *stripped, "-s -w", "github.com/juanfont/headscale/cmd/headscale")
-    module = json.loads(_go("tailscale", "list", "-m", "-json", "tailscale.com"))
+    module = json.loads(_go("tailscale", "mod", "download", "-json", "tailscale.com"))
     version = str(module["Version"]).removeprefix("v")
     # Stamped as distributions do: tailscaled can't know its version where it is not the main module.
     stamps = " ".join(f"-X tailscale.com/version.{stamp}={version}" for stamp in ("longStamp", "shortStamp"))

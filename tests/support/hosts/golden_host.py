@@ -19,12 +19,14 @@ BAWN: Final = "/opt/bawn"
 HERE: Final = Path(__file__).parent
 """Folder of the programs that are run inside hosts."""
 
-_OF_DEBIAN: Final = ("bash", "coreutils", "curl", "gawk", "git", "gnugrep", "gnused", "jq", "systemd", "util-linux")
+_OF_DEBIAN: Final = (
+    *("bash", "coreutils", "curl", "envsubst", "gawk", "git", "gnugrep", "gnused", "jq", "systemd", "util-linux"),
+)
 """Packages of nixpkgs whose programs are Debian's here."""
 _OF_OURS: Final = ("bawn-bridge", "bawn-gateway", "bawn-indexer", "bawn-model-server", "bawn-model-server-cuda")
 _PLACEHOLDER: Final = re.compile(r"@([A-Za-z0-9+._?=-]+)@")
-_NOT_PATHS: Final = re.compile(r"X-Reload-Triggers-|X-Restart-Triggers-|^tailnet$")
-_YAML: Final = {"headscale": "headscale.yaml"}
+_NOT_PATHS: Final = re.compile(r"X-Reload-Triggers-|X-Restart-Triggers-|^tailnet$|^MASTER_KEY$")
+_OF_OTHERS: Final = {"headscale": "headscale.yaml", "meilisearch": "config.toml", "searx": "settings.yml"}
 """Settings that are no service's of ours: where they lie in the store."""
 
 _PROGRAM: Final = f"""#!{BAWN}/env/bin/python
@@ -139,11 +141,15 @@ def _install_text(machine: Machine, name: str, text: str) -> None:
 
 def _install_settings(machine: Machine, service: str, source: dict[str, Any], fleet: Path, node: str) -> str:
     """The settings file, made as the derivation makes it: what the fleet renders, what goes on top, the filter."""
-    if service in _YAML:
-        text = json.dumps(_without_nulls(source["settings"]), indent=2)
-        machine.write(f"{STORE}/{_YAML[service]}", text)
-        machine.write(f"/etc/{service}/config.yaml", text)
-        return _YAML[service]
+    if service in _OF_OTHERS:
+        plain = _without_nulls(source["settings"])
+        text = json.dumps(plain, indent=2)  # which is YAML, too
+        if _OF_OTHERS[service].endswith(".toml"):
+            text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in plain.items())
+        machine.write(f"{STORE}/{_OF_OTHERS[service]}", text)
+        if service == "headscale":
+            machine.write("/etc/headscale/config.yaml", text)
+        return _OF_OTHERS[service]
     bawn("fleet", "render", fleet, "--node", node, "--out", machine.root / "opt" / "rendered")
     machine.write("/opt/rendered/overlay.json", json.dumps(source["settings"]))
     whole = f"reduce .[] as $part ({{}}; . * $part) | {source['filter']}"

@@ -53,7 +53,7 @@ class TailnetHosts(Site):
                 node=NODES[host],
                 fleet=self.fleet,
                 programs={"tailscale": _BINARIES, "headscale": _BINARIES},
-                without=("meilisearch.service",),
+                without=("meilisearch.service", "searx-init.service", "searx.service"),
             )
             self._programs(machine)
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{self.underlay('headscale')} {SERVER}\n")

@@ -19,7 +19,7 @@ PYTHON: Final = "3.13"
 _DEBIAN: Final = (
     *("systemd", "systemd-sysv", "systemd-resolved", "libpam-systemd", "dbus", "dbus-user-session"),
     *("iproute2", "iptables", "nftables", "kmod", "procps", "iputils-ping"),
-    *("bash", "ca-certificates", "curl", "git", "jq", "openssl"),
+    *("bash", "ca-certificates", "curl", "gettext-base", "git", "jq", "openssl"),
     *("python3", "libgomp1", "libstdc++6"),
 )
 _PROGRAMS: Final = {

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from support.hosts import golden_host
+from support.hosts import golden_host, third_party
 from support.hosts.network import TAILNET
 from support.hosts.site import DOMAIN, Site
 
@@ -33,8 +33,9 @@ class WiredHosts(Site):
                 "gpu-without-card" if host == "gpu" else host,
                 node=nodes[host],
                 settings={"gateway": {"identity": "key"}},
-                programs={"tailscale": "/opt/tailnet"},
-                without=(*_MESH, "headscale.service", "meilisearch.service"),
+                programs={"tailscale": "/opt/tailnet"}
+                | (third_party.install(machine) if host == "gateway" else {}),
+                without=(*_MESH, "headscale.service", *third_party.left_out()),
             )
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
 
