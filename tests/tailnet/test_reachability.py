@@ -1,6 +1,8 @@
 """Who reaches whom, by real connections: every rule of the fleet, and every pair and port that has none."""
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,12 +15,37 @@ pytestmark = pytest.mark.timeout(600)
 PORTS = (22, 80, 443, 8000, 8080, 8700, 9100)
 
 LISTENER = """
-import contextlib, socket, sys, threading
-for port in map(int, sys.argv[1:]):
+import contextlib, itertools, socket, sys, threading
+ports, addresses = sys.argv[1].split(","), sys.argv[2:]
+for port, address in itertools.product(map(int, ports), addresses):
     with contextlib.suppress(OSError):  # the service itself is there
-        server = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        server = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         threading.Thread(target=lambda server=server: [server.accept() for _ in iter(int, 1)]).start()
 """
+MEMBERS = ("gateway", "gpu", "ada", "bob")
+
+
+@pytest.fixture(scope="module")
+def listening(hosts: TailnetHosts) -> Iterator[None]:
+    """On every node something listens on every port of every address, so that a deny counts."""
+    for name in MEMBERS:
+        machine = hosts.machines[name]
+        addresses = [where(name, version) for where in (hosts.address, hosts.underlay) for version in (4, 6)]
+        machine.write("/opt/test/listener.py", LISTENER)
+        arguments = f"{','.join(map(str, PORTS))} 127.0.0.1 {' '.join(addresses)}"
+        machine.succeed(f"systemd-run --quiet --unit=everything python3 /opt/test/listener.py {arguments}")
+        machine.wait_for_open_port(PORTS[-1], addresses[-1], timeout=20)
+        own = [(addresses[0], port) for port in PORTS]
+        assert hosts.accepted(name, own) == own
+    yield
+    for name in MEMBERS:
+        hosts.machines[name].succeed("systemctl stop everything.service")
+
+
+def accepted(hosts: TailnetHosts, targets: dict[str, list[tuple[str, int]]]) -> dict[str, list[tuple[str, int]]]:
+    """What connects from each host, all at once: a denied connection takes its whole time."""
+    with ThreadPoolExecutor(len(targets)) as pool:
+        return dict(zip(targets, pool.map(hosts.accepted, targets, targets.values()), strict=True))
 
 
 def test_names_of_the_tailnet_resolve_to_its_addresses(hosts: TailnetHosts) -> None:
@@ -39,42 +66,32 @@ def test_the_policy_of_the_fleet_is_in_force_whole_and_without_a_warning(hosts: 
     assert not [line for line in journal.splitlines() if " WRN " in line and "olic" in line]
 
 
+@pytest.mark.usefixtures("listening")
 def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(hosts: TailnetHosts) -> None:
     rules = {
         (rule.source, rule.target, rule.port)
         for rule in allowed(to_fleet(json.loads(hosts.fleet.read_text(encoding="utf-8")), origin="test"))
         if rule.network == "tailnet" and rule.protocol == "tcp"
     }
-    members = ("gateway", "gpu", "ada", "bob")
-    for name in members:
-        machine = hosts.machines[name]
-        machine.write("/opt/test/listener.py", LISTENER)
-        listening = f"systemd-run --quiet --unit=everything python3 /opt/test/listener.py {' '.join(map(str, PORTS))}"
-        machine.succeed(listening)
-        machine.wait_for_open_port(9100, "127.0.0.1", timeout=20)
-        # A deny counts only where something answers: on the node's own address every port does.
-        own = [(hosts.address(name), port) for port in PORTS]
-        assert hosts.accepted(name, own) == own
-    for source in members:
-        for version in (4, 6):
-            targets = [(hosts.address(name, version), port) for name in members if name != source for port in PORTS]
-            expected = [
-                (hosts.address(name, version), port)
-                for name in members
-                if name != source
-                for port in PORTS
-                # The two services listen on the node's IPv4 address of the tailnet.
-                if (NODES[source], NODES[name], port) in rules and (version == 4 or port not in (8000, 8700))
-            ]
-            assert hosts.accepted(source, targets) == expected, f"from {source}, IPv{version}"
+    targets, expected = {}, {}
+    for source in MEMBERS:
+        tries = [(name, v, port) for name in MEMBERS if name != source for v in (4, 6) for port in PORTS]
+        targets[source] = [(hosts.address(name, version), port) for name, version, port in tries]
+        expected[source] = [
+            (hosts.address(name, version), port)
+            for name, version, port in tries
+            if (NODES[source], NODES[name], port) in rules
+        ]
+    assert accepted(hosts, targets) == expected
 
 
+@pytest.mark.usefixtures("listening")
 def test_the_network_below_the_tailnet_is_closed_but_for_headscale(hosts: TailnetHosts) -> None:
+    targets, expected = {}, {}
     for source in hosts.machines:
-        for version in (4, 6):
-            others = [name for name in hosts.machines if name != source]
-            targets = [(hosts.underlay(name, version), port) for name in others for port in PORTS]
-            expected = [(hosts.underlay("headscale", version), port) for port in (22, 443) if source != "headscale"]
-            assert hosts.accepted(source, targets) == expected, f"from {source}, IPv{version}"
-    for name in ("gateway", "gpu", "ada", "bob"):
-        hosts.machines[name].succeed("systemctl stop everything.service")
+        others = [name for name in hosts.machines if name != source]
+        targets[source] = [(hosts.underlay(name, v), port) for name in others for v in (4, 6) for port in PORTS]
+        expected[source] = [
+            (hosts.underlay("headscale", v), port) for v in (4, 6) for port in (22, 443) if source != "headscale"
+        ]
+    assert accepted(hosts, targets) == expected

@@ -28,7 +28,9 @@ def fill_meilisearch(machine: Machine) -> None:
 def ask_searxng(machine: Machine) -> None:
     """A search, which no engine answers here."""
     machine.wait_until_succeeds("curl --silent --fail http://127.0.0.1:8888/healthz", timeout=120)
-    found = machine.succeed("curl --silent --fail --max-time 60 --data 'q=bawn&format=json' http://127.0.0.1:8888/search")
+    found = machine.succeed(
+        "curl --silent --fail --max-time 60 --data 'q=bawn&format=json' http://127.0.0.1:8888/search"
+    )
     assert json.loads(found)["query"] == "bawn"
 
 

@@ -1,4 +1,4 @@
-"""Index source lines in Meilisearch, inside a host: URL, MASTER KEY, FOLDER, NUMBER OF DOCUMENTS. Waits until all are in.
+"""Index source lines in Meilisearch, inside a host, and wait until all are in: URL, MASTER KEY, FOLDER, DOCUMENTS.
 
 The settings are those that searching code asks for, and that keep the index small.
 """
@@ -6,6 +6,7 @@ The settings are those that searching code asks for, and that keep the index sma
 import itertools
 import json
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -30,8 +31,10 @@ def call(method, path, body=None):
 
 
 def done(task):
+    pause, until = threading.Event(), time.monotonic() + 120
     while (state := call("GET", f"/tasks/{task['taskUid']}"))["status"] in ("enqueued", "processing"):
-        time.sleep(0.2)
+        assert time.monotonic() < until, state
+        pause.wait(0.2)
     assert state["status"] == "succeeded", state
 
 

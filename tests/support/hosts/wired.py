@@ -33,8 +33,7 @@ class WiredHosts(Site):
                 "gpu-without-card" if host == "gpu" else host,
                 node=nodes[host],
                 settings={"gateway": {"identity": "key"}},
-                programs={"tailscale": "/opt/tailnet"}
-                | (third_party.install(machine) if host == "gateway" else {}),
+                programs={"tailscale": "/opt/tailnet"} | (third_party.install(machine) if host == "gateway" else {}),
                 without=(*_MESH, "headscale.service", *third_party.left_out()),
             )
             machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{names}")
