@@ -22,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,6 +51,10 @@ UV_WHEELS = {
         "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5",
     ),
 }
+
+# Compiled by GCC 12, llama.cpp's code for AMX, which it uses on processors that have it, dies of an illegal instruction:
+# the configuration of the tiles is optimized away (https://github.com/ggml-org/llama.cpp/pull/26954).
+WITHOUT_AMX = ("-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16")
 
 
 def main() -> int:
@@ -87,8 +92,8 @@ def missing() -> list[str]:
     return problems
 
 
-def compiles(compiler: str, suffix: str) -> bool:
-    """Whether the compiler is there and links a program with its standard library."""
+def compiles(compiler: str, suffix: str, flags: Iterable[str] = ()) -> bool:
+    """Whether the compiler is there, knows the flags and links a program with its standard library."""
     if shutil.which(compiler.split()[0]) is None:
         return False
     header = "cstdio" if suffix == ".cpp" else "stdio.h"
@@ -96,7 +101,9 @@ def compiles(compiler: str, suffix: str) -> bool:
         source = Path(folder) / f"probe{suffix}"
         source.write_text(f"#include <{header}>\nint main(void) {{ return 0; }}\n", encoding="utf-8")
         run = subprocess.run(
-            [*compiler.split(), str(source), "-o", str(Path(folder) / "probe")], capture_output=True, check=False
+            [*compiler.split(), *flags, str(source), "-o", str(Path(folder) / "probe")],
+            capture_output=True,
+            check=False,
         )
         return run.returncode == 0
 
@@ -174,7 +181,13 @@ def sync(uv: str) -> int:
     print("Installing what uv.lock names; llama.cpp is compiled once, some 4 to 8 minutes on two cores.", flush=True)
     command = [uv, "sync", "--frozen", "--extra", "all", "--python", sys.executable, "--verbose", "--no-progress"]
     process = subprocess.Popen(
-        command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        cwd=HERE,
+        env=os.environ | compiler_flags(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     assert process.stdout is not None
     tail: list[str] = []
@@ -191,6 +204,17 @@ def sync(uv: str) -> int:
     sys.stderr.write("".join(worth[-40:]))
     print(f"bawn: uv sync failed with status {status}; its last words are above.", file=sys.stderr)
     return 1
+
+
+def compiler_flags() -> dict[str, str]:
+    """The environment in which llama.cpp is compiled for this machine's processor."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return {}
+    flags = {}
+    for variable, compiler, suffix in (("CFLAGS", "CC", ".c"), ("CXXFLAGS", "CXX", ".cpp")):
+        if compiles(os.environ.get(compiler, "cc" if suffix == ".c" else "c++"), suffix, WITHOUT_AMX):
+            flags[variable] = " ".join((*os.environ.get(variable, "").split(), *WITHOUT_AMX))
+    return flags
 
 
 class Progress:

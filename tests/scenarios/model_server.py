@@ -54,8 +54,8 @@ def its_journal_knows_nothing(machine, token, url=URL):
         f"curl --silent --fail --max-time 120 --header 'Authorization: Bearer {token}'"
         f" --header 'Content-Type: application/json' --data '{body}' {url}/v1/completions"
     )
-    machine.succeed(f"journalctl --unit {UNIT} --output cat | grep --quiet .")
-    machine.fail(f"journalctl --unit {UNIT} --output json | grep --quiet {marker}")
+    machine.succeed(f"journalctl --unit {UNIT} --output cat | grep --count .")
+    machine.fail(f"journalctl --unit {UNIT} --output json | grep --count {marker}")
 
 
 def run(machine, token):

@@ -89,7 +89,7 @@ def reached(machines, tries):
     """Those of the tries (source, address, port) that connect; all at once, since a denied one waits till its end."""
     commands = {}
     for source, address, port in tries:
-        attempt = f"timeout 4 bash -c ': < /dev/tcp/{address}/{port}'"
+        attempt = f"timeout 3 bash -c ': < /dev/tcp/{address}/{port}'"
         commands.setdefault(source, []).append(f"({attempt} && echo {address} {port} >> /run/reached || true) &")
     for source, attempts in commands.items():
         script = f"rm -f /run/reached; {' '.join(attempts)} wait"
@@ -105,7 +105,7 @@ def reached(machines, tries):
 
 def until_it_connects(machine, address, port):
     """The first connections over a fresh tailnet may take seconds."""
-    machine.wait_until_succeeds(f"timeout 10 bash -c ': < /dev/tcp/{address}/{port}'", timeout=120)
+    machine.wait_until_succeeds(f"timeout 2 bash -c ': < /dev/tcp/{address}/{port}'", timeout=120)
 
 
 def check_reachability(machines):

@@ -1,5 +1,6 @@
 """What the bootstrap says before anything slow starts."""
 
+import platform
 import shutil
 import socket
 import subprocess
@@ -80,3 +81,31 @@ def test_an_index_that_lacks_the_pinned_uv_is_named(fresh: Path, tmp_path: Path)
     assert run.returncode == 1
     assert f"{url}/uv/ can't be reached" in run.stderr
     assert not (fresh.parents[1] / ".bawn").exists()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="AMX is a matter of x86 processors")
+@pytest.mark.parametrize("knows", [True, False])
+def test_llama_cpp_is_compiled_without_amx_where_the_compiler_knows_the_flags(
+    fresh: Path, tmp_path: Path, knows: bool
+) -> None:
+    path = programs(tmp_path / "bin", "git", "cc", "c++", "as", "ld", "sh", "env", "mkdir")
+    told = tmp_path / "told"
+    uv = f'[ "$1" = --version ] && echo uv 9.9.9 && exit\nenv > {told}\nmkdir -p .venv\n'
+    old = "for word; do case $word in -mno-amx-*) exit 1;; esac; done\nexec {} \"$@\"\n"
+    scripts = {"uv": uv} | ({} if knows else {"old-cc": old.format("cc"), "old-c++": old.format("c++")})
+    for name, text in scripts.items():
+        (path / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+        (path / name).chmod(0o755)
+    compilers = {} if knows else {"CC": "old-cc", "CXX": "old-c++"}
+    run = subprocess.run(
+        [sys.executable, str(fresh)],
+        env={"PATH": str(path), "HOME": str(path), "CXXFLAGS": "-O1", **compilers},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    seen = dict(line.partition("=")[::2] for line in told.read_text(encoding="utf-8").splitlines())
+    flags = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+    assert (seen.get("CFLAGS"), seen["CXXFLAGS"]) == ((flags, f"-O1 {flags}") if knows else (None, "-O1"))
