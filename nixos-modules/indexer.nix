@@ -3,6 +3,7 @@
   config,
   lib,
   pkgs,
+  utils,
   ...
 }:
 let
@@ -28,6 +29,30 @@ let
       }) repository.branches
     ) repositories
   );
+
+  # Of a bare repository and of one with a work tree.
+  branchFolders = lib.unique (
+    lib.concatMap (
+      entry:
+      map (git: dirOf "${entry.path}${git}/refs/heads/${entry.branch}") [
+        ""
+        "/.git"
+      ]
+    ) entries
+  );
+
+  # A unit for each: what happens to one folder of a unit makes systemd set up the watches on its others anew, and forget
+  # what they had to tell.
+  watch =
+    folder:
+    lib.nameValuePair "bawn-push@${utils.escapeSystemdPath folder}" {
+      description = "Watch on the branches in ${folder}";
+      wantedBy = [ "paths.target" ];
+      pathConfig = {
+        PathModified = folder;
+        Unit = "bawn-push.service";
+      };
+    };
 
   index = pkgs.writeShellApplication {
     name = "bawn-index-run";
@@ -191,33 +216,22 @@ in
       };
     };
 
-    # Whatever reports a push leaves a file, and a run takes it away before it looks: so a push during a run is seen after
-    # it, where a watch on the branches themselves would miss what changes while the run lasts.
-    systemd.paths.bawn-indexer = {
-      description = "bawn indexer, when a push is reported";
-      wantedBy = [ "paths.target" ];
-      pathConfig = {
-        PathExists = "${cfg.pushDirectory}/pushed";
-        # A run takes a second at least: more than so many are runs that fail before they have begun.
-        TriggerLimitIntervalSec = "1min";
-        TriggerLimitBurst = 120;
+    systemd.paths = {
+      # Whatever reports a push leaves a file, and a run takes it away before it looks: so a push during a run is seen after
+      # it, where a watch on the branches themselves would miss what changes while the run lasts.
+      bawn-indexer = {
+        description = "bawn indexer, when a push is reported";
+        wantedBy = [ "paths.target" ];
+        pathConfig = {
+          PathExists = "${cfg.pushDirectory}/pushed";
+          # A run takes a second at least: more than so many are runs that fail before they have begun.
+          TriggerLimitIntervalSec = "1min";
+          TriggerLimitBurst = 120;
+        };
       };
-    };
-
+    }
     # A push to a repository on this host renames a file in the folder of the branch; a forge's is reported by the gateway.
-    systemd.paths.bawn-push = {
-      description = "Watch on the branches that are indexed";
-      wantedBy = [ "paths.target" ];
-      pathConfig.PathModified = lib.unique (
-        lib.concatMap (
-          entry:
-          map (git: dirOf "${entry.path}${git}/refs/heads/${entry.branch}") [
-            ""
-            "/.git"
-          ]
-        ) entries
-      );
-    };
+    // lib.listToAttrs (map watch branchFolders);
     systemd.services.bawn-push = {
       description = "Report of a push to the bawn indexer";
       startLimitIntervalSec = 0;

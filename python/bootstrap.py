@@ -52,8 +52,8 @@ UV_WHEELS = {
     ),
 }
 
-# Compiled by GCC 12, llama.cpp's code for AMX, which it uses on processors that have it, dies of an illegal instruction:
-# the configuration of the tiles is optimized away (https://github.com/ggml-org/llama.cpp/pull/26954).
+# What GCC 12 makes of llama.cpp's code for AMX, which processors that have it run, dies of an illegal instruction: the
+# configuration of the tiles is optimized away (https://github.com/ggml-org/llama.cpp/pull/26954).
 WITHOUT_AMX = ("-mno-amx-tile", "-mno-amx-int8", "-mno-amx-bf16")
 
 

@@ -82,7 +82,7 @@ def test_a_scenario_stands_alone_and_asks_of_machines_what_each_kind_can_do(path
     assert asked <= DRIVER, f"{path.name}: {sorted(asked - DRIVER)}"
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"\bsleep\b", text)
-    # The machine's shell has pipefail: such a grep ends at the first match, and the writer's SIGPIPE counts as a failure.
+    # Under the machines' pipefail such a grep, which ends at the first match, can make the writer's end a failure.
     assert not re.search(r"\|\s*grep (-q|--quiet)", text)
 
 

@@ -6,6 +6,9 @@ from support.hosts.wired import WiredHosts
 
 pytestmark = pytest.mark.timeout(300)
 
+AS_ADA = "git -c user.name=ada -c user.email=ada@example.org"
+PUSHED = "/var/lib/bawn-index/pushes/pushed"
+
 
 def test_an_answer_streams_from_the_gpu_host_to_the_laptops_user(hosts: WiredHosts) -> None:
     told = hosts.chat(streams=4, tokens=24)
@@ -25,9 +28,23 @@ def test_pushes_are_indexed_without_anybody_asking_though_they_come_fast(hosts: 
     for number in range(8):  # systemd's default is five starts in ten seconds, and then none any more
         hosts.gateway.succeed(
             f"cd /srv/git/app && echo 'def swift_number_{number}(): pass' > swift{number}.py && git add . && "
-            "git -c user.name=ada -c user.email=ada@example.org commit -q -m 'A swift'"
+            f"{AS_ADA} commit -q -m 'A swift'"
         )
         hosts.gateway.wait_until_succeeds(found.format(number), timeout=60)
+
+
+def test_a_push_is_reported_though_files_are_made_right_before_it(hosts: WiredHosts) -> None:
+    # Both folders in one path unit: what happened in the first made systemd forget most of what happened in the second.
+    push = f"git update-ref refs/heads/main $({AS_ADA} commit-tree -p HEAD -m again 'HEAD^{{tree}}')"
+    watching = "systemctl show --property=SubState --value 'bawn-push@*.path' | grep --count waiting"
+    hosts.gateway.succeed("systemctl stop bawn-indexer.path bawn-indexer.timer bawn-indexer.service")
+    try:
+        for number in range(12):
+            hosts.gateway.wait_until_succeeds(f'test "$({watching})" = 2', timeout=20)
+            hosts.gateway.succeed(f"cd /srv/git/app && rm -f {PUSHED} && touch made{number} && {push}")
+            hosts.gateway.wait_until_succeeds(f"test -e {PUSHED}", timeout=20)
+    finally:
+        hosts.gateway.succeed("systemctl start bawn-indexer.path bawn-indexer.timer")
 
 
 def test_each_service_is_what_the_evaluated_host_says_it_is(hosts: WiredHosts) -> None:

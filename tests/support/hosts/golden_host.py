@@ -97,7 +97,7 @@ def lay(
 
     for name, text in files.items():
         unit = Path(name).name
-        if unit in without or not re.fullmatch(r"(user/|nixpkgs/)?[a-z-]+\.(service|path|timer)", name):
+        if unit in without or not re.fullmatch(r"(user/|nixpkgs/)?[a-z-]+(@[^/]+)?\.(service|path|timer)", name):
             continue
         unknown = {key for key in _PLACEHOLDER.findall(text) if not _NOT_PATHS.search(key)} - names
         _install_unit(machine, unit, _mapped(text), unknown, user=name.startswith("user/"))

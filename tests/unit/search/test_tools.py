@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,15 @@ def test_an_index_made_later_is_found(tmp_path: Path) -> None:
     index(tmp_path / "index", tmp_path / "demo")
     assert search.ready()
     assert search.repos() == ["demo"]
+
+
+def test_an_index_that_takes_the_place_of_a_deleted_one_is_read(tmp_path: Path) -> None:
+    place, search = tmp_path / "index", CodeSearch(tmp_path / "index")
+    for number in range(8):  # file systems give the inode number of what was deleted to what comes next
+        write(tmp_path / f"demo{number}", {"turn.py": f"def turn_number_{number}(): ...\n"})
+        shutil.rmtree(place, ignore_errors=True)
+        index(place, tmp_path / f"demo{number}")
+        assert search.search_code(f"turn_number_{number}").chunks, number
 
 
 def test_an_index_of_another_format_is_refused_with_the_mend(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The embedded backend: a tantivy index in a directory, read by many processes and written by one."""
 
+import os
+import weakref
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +77,9 @@ class EmbeddedIndex:
         if not self._meta.exists():
             raise Unavailable("There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`.")
         _check_format(directory)
+        # Kept open, so that its inode number can't become another folder's.
+        self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        weakref.finalize(self, os.close, self._folder)
         self._schema = _schema()
         self._index = _register_tokenizer(tantivy.Index(self._schema, str(directory)))
         # Reloading at a changed file, not on a watcher's thread, makes a commit visible to the very next query.
@@ -83,6 +88,10 @@ class EmbeddedIndex:
         self._stamp: tuple[int, int] | None = None
         self._searcher: tantivy.Searcher | None = None
         self._means: dict[str, float] = {}
+
+    def is_at(self, directory: Path) -> bool:
+        """Whether the folder that was opened is what has this name now."""
+        return os.path.samestat(os.fstat(self._folder), directory.stat())
 
     def _current(self) -> tuple[tantivy.Searcher, dict[str, float]]:
         status = self._meta.stat()

@@ -40,23 +40,21 @@ class CodeSearch:
     def __init__(self, index_dir: Path) -> None:
         self._directory = index_dir / CODE_INDEX
         self._lock = Lock()
-        self._opened: tuple[int, SearchBackend] | None = None
+        self._opened: EmbeddedIndex | None = None
 
     def _backend(self) -> SearchBackend:
         with self._lock:
             try:
                 # A rebuilt index is another folder under the same name.
-                inode = self._directory.stat().st_ino
+                if self._opened is None or not self._opened.is_at(self._directory):
+                    self._opened = EmbeddedIndex(self._directory)
             except OSError as error:
                 raise Unavailable(
                     "There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`."
                 ) from error
-            if self._opened is None or self._opened[0] != inode:
-                try:
-                    self._opened = (inode, EmbeddedIndex(self._directory))
-                except SettingsError as error:
-                    raise Unavailable(str(error)) from error
-            return self._opened[1]
+            except SettingsError as error:
+                raise Unavailable(str(error)) from error
+            return self._opened
 
     def ready(self) -> bool:
         """Whether the index can be searched now."""
