@@ -11,7 +11,7 @@ import pytest
 import scenarios.tailnet
 from support.hosts.tailnet import TailnetHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 WITHIN_S = 60
 KEY = "/home/ada/.config/bawn/gateway.key"

@@ -7,7 +7,7 @@ import pytest
 from support.hosts.network import UNDERLAY
 from support.hosts.tailnet import TailnetHosts
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def works(hosts: TailnetHosts) -> None:

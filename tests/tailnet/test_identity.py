@@ -8,7 +8,7 @@ import pytest
 from support.hosts.machine import Machine
 from support.hosts.tailnet import TailnetHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 MODELS = "http://gateway.tailnet.example.org:8700/v1/models"
 

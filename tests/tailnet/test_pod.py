@@ -13,7 +13,7 @@ from support.hosts.pod import NODE, Pod
 from support.hosts.site import SECRETS
 from support.hosts.tailnet import TailnetHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 TOKEN = "a-token-of-the-pod"
 SETTINGS = f"{golden_host.STORE}/bawn-gateway.json"

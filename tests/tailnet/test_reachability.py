@@ -10,7 +10,7 @@ from bawn.fleet.reachability import allowed
 from bawn.fleet.reading import to_fleet
 from support.hosts.tailnet import NODES, TailnetHosts
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 PORTS = (22, 80, 443, 8000, 8080, 8700, 9100)
 

@@ -91,7 +91,7 @@ def test_llama_cpp_is_compiled_without_amx_where_the_compiler_knows_the_flags(
     path = programs(tmp_path / "bin", "git", "cc", "c++", "as", "ld", "sh", "env", "mkdir")
     told = tmp_path / "told"
     uv = f'[ "$1" = --version ] && echo uv 9.9.9 && exit\nenv > {told}\nmkdir -p .venv\n'
-    old = "for word; do case $word in -mno-amx-*) exit 1;; esac; done\nexec {} \"$@\"\n"
+    old = 'for word; do case $word in -mno-amx-*) exit 1;; esac; done\nexec {} "$@"\n'
     scripts = {"uv": uv} | ({} if knows else {"old-cc": old.format("cc"), "old-c++": old.format("c++")})
     for name, text in scripts.items():
         (path / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 AS_ADA = "git -c user.name=ada -c user.email=ada@example.org"
 PUSHED = "/var/lib/bawn-index/pushes/pushed"

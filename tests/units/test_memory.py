@@ -9,7 +9,7 @@ from support.hosts.machine import Machine, control_groups
 from support.hosts.memory import Caps
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 OURS = ["bawn-gateway.service", "bawn-indexer.service"]
 MIB = 1024 * 1024

@@ -4,7 +4,7 @@ import pytest
 
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 
 @pytest.mark.parametrize(("host", "unit"), [("gateway", "bawn-gateway.service"), ("gpu", "bawn-model-server.service")])

@@ -8,7 +8,7 @@ from support.hosts import golden_host
 from support.hosts.machine import Machine
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 PYTHON = f"{golden_host.BAWN}/env/bin/python"
 IMPOSSIBLE_HERE = {"load a kernel module": "a host in systemd-nspawn may not load modules, sandbox or not"}

@@ -8,7 +8,7 @@ import scenarios.model_server
 from support.hosts import third_party
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 def test_bridge(unstarted: WiredHosts) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 
 def test_services_wait_for_the_tailnet_for_each_other_and_for_the_index(unstarted: WiredHosts) -> None:

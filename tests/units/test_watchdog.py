@@ -14,7 +14,7 @@ from support.hosts import golden_host
 from support.hosts.machine import Machine
 from support.hosts.wired import WiredHosts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 WATCHDOG_S = 10
 """In the place of half a minute or a minute, so that the tests need not wait so long."""
