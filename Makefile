@@ -23,16 +23,16 @@ up: ## keep the chain running until Ctrl-C
 	@$(PYTHON) python/bootstrap.py --ports $(PORTS)
 	@exec $(BIN)/bawn up --ports $(PORTS) $(ARGS)
 
-test: setup ## every test but those of booted hosts; says which this machine could not run
+test: setup ## every test; says which this machine could not run
 	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
 
-test-units: setup ## the hosts' units under a real systemd: needs root, systemd-container and mmdebstrap
+test-units: setup ## of them, the hosts' units under a real systemd: needs root, systemd-container and mmdebstrap
 	@cd tests && ../$(BIN)/python -m pytest units $(ARGS)
 
-test-tailnet: setup ## the same hosts on a real tailnet: needs Go, too
+test-tailnet: setup ## of them, the same hosts on a real tailnet: needs Go, too
 	@cd tests && ../$(BIN)/python -m pytest tailnet $(ARGS)
 
-test-nix: setup ## the flake, evaluated; Nix comes from Debian where it is missing
+test-nix: setup ## of them, the flake, evaluated; Nix comes from Debian where it is missing
 	@cd tests && ../$(BIN)/python -m pytest nix $(ARGS)
 
 test-cuda: setup ## compile llama.cpp with CUDA (40 minutes, once), read it, and see it refuse or use the GPU
