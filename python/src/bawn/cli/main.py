@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "plan": ("plan", None, "Say what of a model fits a GPU."),
     "search": ("search", "gateway", "Search the indexes from a terminal."),
     "up": ("up", "all", "Keep the whole chain running on this machine."),
+    "weights": ("weights", None, "Pin, fetch and verify the weights of models."),
 }
 
 
