@@ -6,21 +6,18 @@ A build that was cut off goes on where it was.
 """
 
 import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 import time
-import urllib.request
 from pathlib import Path
 
 import msgspec
 
-from cuda.recipe import Recipe, Sdist, read_recipe
+from cuda.recipe import Recipe, read_recipe
 from cuda.toolkit import Toolkit, cache_folder, set_up_toolkit
+from support.llama_cpp_source import unpacked
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -30,10 +27,6 @@ class Build(msgspec.Struct, frozen=True):
     """Folder with libllama.so, libggml-cuda.so and the others: for `LLAMA_CPP_LIB_PATH`."""
     toolkit: Toolkit
     recipe: Recipe
-
-
-class SdistError(Exception):
-    """The sdist can't be had, or is not the one that is locked."""
 
 
 def folder_of(recipe: Recipe) -> Path:
@@ -77,7 +70,7 @@ def build() -> Build:
 
 def _compile(recipe: Recipe, toolkit: Toolkit, folder: Path) -> int:
     """Compile and install into the folder `libraries`. Returns the seconds that this run took."""
-    source = _source(recipe.sdist, folder)
+    source = unpacked(recipe.sdist)
     tree, staged = folder / "cmake", folder / "libraries"
     environment = toolkit.environment()
     began = time.monotonic()
@@ -114,36 +107,6 @@ def _compile(recipe: Recipe, toolkit: Toolkit, folder: Path) -> int:
 
 def _jobs() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _source(sdist: Sdist, folder: Path) -> Path:
-    source = folder / sdist.file.removesuffix(".tar.gz")
-    if source.exists():
-        return source
-    archive = folder / sdist.file
-    archive.write_bytes(_download(sdist))
-    fresh = folder / "unpacking"
-    shutil.rmtree(fresh, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(fresh, filter="data")
-    (fresh / source.name).rename(source)
-    return source
-
-
-def _download(sdist: Sdist) -> bytes:
-    """The sdist from the package index that this machine is set up for, checked against the lock."""
-    index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
-    page = f"{index.rstrip('/')}/llama-cpp-python/"
-    accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    with urllib.request.urlopen(urllib.request.Request(page, headers=accept), timeout=60) as answer:
-        files = {file["filename"]: file["url"] for file in json.load(answer)["files"]}
-    if sdist.file not in files:
-        raise SdistError(f"{page} does not offer {sdist.file}.")
-    with urllib.request.urlopen(files[sdist.file], timeout=600) as answer:
-        content = answer.read()
-    if hashlib.sha256(content).hexdigest() != sdist.sha256:
-        raise SdistError(f"{sdist.file} is not the one in uv.lock: its hash differs.")
-    return content
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """What is compiled and how: the locked sdist, and the flags that the flake compiles it with."""
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-PYTHON: Final = ROOT / "python"
+from support.llama_cpp_source import PYTHON, Sdist, locked_sdist
+
+ROOT: Final = PYTHON.parent
 TOOLKIT: Final = Path(__file__).with_name("toolkit.txt")
 """Packages of the toolkit, each with its hashes."""
-
-_PACKAGE = "llama-cpp-python"
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -28,16 +26,13 @@ class Flags(msgspec.Struct, frozen=True):
     def definitions(self) -> list[str]:
         """CMake's arguments, as the flake passes them."""
         given = [*self.cmake.items(), *self.cmake_cuda.items()]
-        given.append(("CMAKE_CUDA_ARCHITECTURES", ";".join(f"{name}-real" for name in self.architectures)))
+        given.append(
+            (
+                "CMAKE_CUDA_ARCHITECTURES",
+                ";".join(f"{name}-real" for name in self.architectures),
+            )
+        )
         return [f"-D{name}={value}" for name, value in given]
-
-
-class Sdist(msgspec.Struct, frozen=True):
-    """A source package as uv.lock names it."""
-
-    version: str
-    file: str
-    sha256: str
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -60,14 +55,4 @@ class Recipe(msgspec.Struct, frozen=True):
 def read_recipe() -> Recipe:
     """The recipe of this checkout."""
     flags = msgspec.json.decode((PYTHON / "llama-cpp.json").read_bytes(), type=Flags)
-    lock = tomllib.loads((PYTHON / "uv.lock").read_text(encoding="utf-8"))
-    package = next(package for package in lock["package"] if package["name"] == _PACKAGE)
-    sdist = package["sdist"]
-    return Recipe(
-        flags=flags,
-        sdist=Sdist(
-            version=package["version"],
-            file=sdist["url"].rsplit("/", 1)[-1],
-            sha256=sdist["hash"].removeprefix("sha256:"),
-        ),
-    )
+    return Recipe(flags=flags, sdist=locked_sdist())

@@ -19,7 +19,7 @@ from support.tailnet_binaries import tailnet_binaries
 from support.until import until_async
 from support.userspace_node import UserspaceNode
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 PEOPLE = {
     "ada": {

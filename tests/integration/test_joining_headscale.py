@@ -20,6 +20,8 @@ from support.headscale import Headscale
 from support.tailnet_binaries import tailnet_binaries
 from support.until import until
 
+pytestmark = pytest.mark.timeout(120, func_only=True)  # the first to need them builds Headscale and Tailscale
+
 FLEET = """
 name = "example"
 models.coder = { file = "coder.gguf", size_mib = 100 }

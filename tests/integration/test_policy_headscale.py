@@ -23,6 +23,8 @@ from bawn.fleet.schema import Fleet
 from support.headscale import Headscale
 from support.tailnet_binaries import tailnet_binaries
 
+pytestmark = pytest.mark.timeout(120, func_only=True)  # the first to need them builds Headscale and Tailscale
+
 TESTS = Path(__file__).parents[1]
 OWN = TESTS / "unit" / "fleet" / "examples" / "own-gpu.toml"
 SCRIPT = TESTS / "nix" / "golden" / "headscale" / "files" / "bawn-headscale-policy"

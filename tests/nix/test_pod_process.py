@@ -19,7 +19,7 @@ from support.ports import free_port
 from support.tailnet_binaries import tailnet_binaries
 from support.until import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 TOKEN = "a-token-of-the-test"
 

@@ -86,7 +86,7 @@ def submit(engine: Engine, text: str, *, sampling: Sampling = GREEDY, **request:
 
 
 async def text_of(generation: Generation) -> str:
-    return "".join([piece async for piece in generation.pieces()])
+    return "".join([output.text async for output in generation.outputs()])
 
 
 async def answer(engine: Engine, text: str, **request: Any) -> str:

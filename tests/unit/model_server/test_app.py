@@ -188,10 +188,21 @@ async def test_a_second_turn_reports_what_was_not_fed_again(model: Path) -> None
         (HELLO | {"messages": []}, (400, "invalid_request")),
         (HELLO | {"temperature": "hot"}, (400, "invalid_request")),
         (HELLO | {"temperature": -1}, (400, "invalid_request")),
-        (HELLO | {"n": 2}, (400, "invalid_request")),
+        (HELLO | {"n": 17}, (400, "invalid_request")),
+        (HELLO | {"logprobs": True, "top_logprobs": 21}, (400, "invalid_request")),
+        (HELLO | {"tools": [{"type": "web"}]}, (400, "invalid_request")),
+        (HELLO | {"tools": [{"function": {"name": ""}}]}, (400, "invalid_request")),
+        (HELLO | {"tool_choice": "required"}, (400, "invalid_request")),
+        (HELLO | {"tool_choice": {"type": "function", "function": {"name": "x"}}}, (400, "invalid_request")),
+        (HELLO | {"tool_choice": "perhaps"}, (400, "invalid_request")),
         (HELLO | {"max_tokens": 0}, (400, "invalid_request")),
         (HELLO | {"logit_bias": {"99999": 1}}, (400, "invalid_request")),
-        (HELLO | {"response_format": {"type": "json_object"}}, (400, "invalid_request")),
+        (HELLO | {"response_format": {"type": "yaml"}}, (400, "invalid_request")),
+        (HELLO | {"response_format": {"type": "json_schema", "json_schema": {}}}, (400, "invalid_request")),
+        (
+            HELLO | {"response_format": {"type": "json_object", "schema": {"$ref": "http://elsewhere/"}}},
+            (400, "invalid_request"),
+        ),
         (HELLO | {"model": "other"}, (404, "model_not_found")),
         (HELLO | {"messages": [{"role": "user", "content": "x" * 3000}]}, (400, "context_length_exceeded")),
     ],
@@ -232,7 +243,7 @@ async def test_with_a_token_only_its_bearer_is_served(model: Path) -> None:
         assert (await client.get("/health", headers={"authorization": ""})).status_code == 200
 
 
-async def test_tools_get_a_text_answer_from_a_template_that_knows_none(model: Path) -> None:
+async def test_a_model_may_answer_with_text_where_tools_are_offered(model: Path) -> None:
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
     async with server_on(model) as (client, _):
         answer = await client.post(CHAT, json=HELLO | {"tools": tools, "tool_choice": "auto", "max_tokens": 3})

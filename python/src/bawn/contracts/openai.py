@@ -56,6 +56,19 @@ class Sampling(Wire, frozen=True, kw_only=True):
     user: str | None = None
 
 
+class JsonSchema(Wire, frozen=True):
+    name: str = ""
+    schema: dict[str, Any] | None = None
+
+
+class ResponseFormat(Wire, frozen=True):
+    type: str = "text"
+    """text, json_object or json_schema."""
+    json_schema: JsonSchema | None = None
+    schema: dict[str, Any] | None = None
+    """llama.cpp's: a schema beside `json_object`."""
+
+
 class ChatRequest(Sampling, frozen=True, kw_only=True):
     model: str
     messages: list[Message]
@@ -63,8 +76,11 @@ class ChatRequest(Sampling, frozen=True, kw_only=True):
     max_completion_tokens: int | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
 
 
 class CompletionRequest(Sampling, frozen=True, kw_only=True):
@@ -74,6 +90,8 @@ class CompletionRequest(Sampling, frozen=True, kw_only=True):
     suffix: str | None = None
     max_tokens: int | None = None
     echo: bool = False
+    logprobs: int | None = None
+    """So many of the likeliest tokens."""
 
 
 class FimRequest(Sampling, frozen=True, kw_only=True):
@@ -96,10 +114,37 @@ class Usage(Wire, frozen=True):
     prompt_tokens_details: PromptTokensDetails = PromptTokensDetails()
 
 
-class ChoiceMessage(Wire, frozen=True, omit_defaults=True):
+class TopLogprob(Wire, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int]
+    """UTF-8; a token may be half a code point."""
+
+
+class TokenLogprob(Wire, frozen=True):
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[TopLogprob]
+
+
+class ChatLogprobs(Wire, frozen=True):
+    content: list[TokenLogprob]
+
+
+class CompletionLogprobs(Wire, frozen=True):
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+    """Where each token begins in the text, in characters."""
+
+
+class ChoiceMessage(Wire, frozen=True, omit_defaults=False):
     role: str
     content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType = UNSET
 
 
 FinishReason = Literal["stop", "length", "tool_calls"]
@@ -109,6 +154,7 @@ class ChatChoice(Wire, frozen=True):
     index: int
     message: ChoiceMessage
     finish_reason: FinishReason | None = None
+    logprobs: ChatLogprobs | UnsetType = UNSET
 
 
 class ChatCompletion(Wire, frozen=True, kw_only=True):
@@ -123,12 +169,27 @@ class ChatCompletion(Wire, frozen=True, kw_only=True):
 class Delta(Wire, frozen=True, omit_defaults=True):
     role: str | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list["ToolCallDelta"] | UnsetType = UNSET
+
+
+class FunctionDelta(Wire, frozen=True, omit_defaults=True):
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+
+
+class ToolCallDelta(Wire, frozen=True, omit_defaults=True):
+    index: int
+    id: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    function: FunctionDelta | UnsetType = UNSET
 
 
 class ChatChunkChoice(Wire, frozen=True):
     index: int
     delta: Delta
     finish_reason: FinishReason | None = None
+    logprobs: ChatLogprobs | UnsetType = UNSET
 
 
 class ChatChunk(Wire, frozen=True, kw_only=True):
@@ -144,6 +205,7 @@ class CompletionChoice(Wire, frozen=True):
     index: int
     text: str
     finish_reason: FinishReason | None = None
+    logprobs: CompletionLogprobs | UnsetType = UNSET
 
 
 class Completion(Wire, frozen=True, kw_only=True):

@@ -12,10 +12,9 @@ from litestar.types import Receive, Scope, Send
 
 from bawn.contracts import sse
 from bawn.contracts.errors import InternalError, RequestError, UpstreamTimeout, encode_openai
-from bawn.contracts.openai import PromptTokensDetails, Usage
 from bawn.contracts.record import RequestRecord, Surface
+from bawn.model_server.choices import Choices
 from bawn.model_server.engine.engine import Engine
-from bawn.model_server.engine.generation import Generation
 from bawn.model_server.metrics import Metrics
 from bawn.model_server.served import ServedModel, Work
 from bawn.relay.body import read_body
@@ -45,7 +44,7 @@ class Exchange:
         self._metrics = metrics
         self._timeout_s = timeout_s
         self._record = RequestRecord(surface=surface)
-        self._generation: Generation | None = None
+        self._choices: Choices | None = None
         self._started = monotonic()
         self._open = False  # the status line has gone out
 
@@ -68,8 +67,8 @@ class Exchange:
                 # Whoever was slower; also when this task itself is cancelled at shutdown.
                 serving.cancel()
                 leaving.cancel()
-                if self._generation is not None:
-                    self._generation.cancel()
+                if self._choices is not None:
+                    self._choices.cancel()
                 await asyncio.wait({serving, leaving})
             if not serving.cancelled():
                 serving.result()
@@ -100,29 +99,25 @@ class Exchange:
         # Rendering and tokenizing a long prompt takes a while, and the other streams must not wait for it.
         work = await asyncio.to_thread(self._read, served, body)
         self._record.surface, self._record.streamed = work.surface, work.stream
-        self._generation = generation = self._engine.submit(work.request)
-        async with aclosing(generation.pieces()) as pieces:
-            if not work.stream:
-                text = "".join([piece async for piece in pieces])
-                whole = work.answer.whole(text, generation.finish or "stop", _usage(generation))
-                await self._respond(send, 200, whole, {"content-type": "application/json"})
-                return
-            async for piece in pieces:
-                if not self._open:
-                    await self._begin(send, work)
-                await self._send(send, work.answer.piece(piece))
-        if not self._open:
-            await self._begin(send, work)
-        end = work.answer.end(generation.finish or "stop")
-        if work.include_usage:
-            end += work.answer.usage(_usage(generation))
-        await self._send(send, end + sse.DONE, more=False)
+        self._choices = choices = Choices(self._engine, work.requests)
+        async with aclosing(choices.outputs()) as outputs:
+            async for number, output in outputs:
+                data = work.answer.push(number, output)
+                if output.finish is not None:
+                    data += work.answer.finish(number, output.finish)
+                if data:
+                    await self._pass_on(send, data)
+        last = work.answer.close(choices.usage())
+        if work.stream:
+            await self._pass_on(send, last, more=False)
+        else:
+            await self._respond(send, 200, last, {"content-type": "application/json"})
 
-    async def _begin(self, send: Send, work: Work) -> None:
-        # Only now: up to the first token a failure still has a status of its own.
-        await self._start(send, 200, {"content-type": sse.CONTENT_TYPE, "cache-control": "no-cache"})
-        if first := work.answer.begin():
-            await self._send(send, first)
+    async def _pass_on(self, send: Send, data: bytes, *, more: bool = True) -> None:
+        if not self._open:
+            # Only now: up to the first token a failure still has a status of its own.
+            await self._start(send, 200, {"content-type": sse.CONTENT_TYPE, "cache-control": "no-cache"})
+        await self._send(send, data, more=more)
 
     async def _fail(self, error: RequestError, send: Send) -> None:
         if self._open:
@@ -148,11 +143,11 @@ class Exchange:
     def _finish(self) -> None:
         record = self._record
         record.total_s = round(monotonic() - self._started, 4)
-        if self._generation is not None:
-            progress = self._generation.progress
-            record.prompt_tokens = progress.prompt_tokens
-            record.completion_tokens = progress.generated_tokens
-            record.cached_tokens = progress.cached_tokens
+        if self._choices is not None:
+            usage, progress = self._choices.usage(), self._choices.generations[0].progress
+            record.prompt_tokens = usage.prompt_tokens
+            record.completion_tokens = usage.completion_tokens
+            record.cached_tokens = usage.prompt_tokens_details.cached_tokens
             if progress.admitted is not None:
                 record.queue_s = round(progress.admitted - progress.submitted, 4)
             if progress.first_token is not None:
@@ -164,13 +159,3 @@ class Exchange:
 async def _left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _usage(generation: Generation) -> Usage:
-    progress = generation.progress
-    return Usage(
-        prompt_tokens=progress.prompt_tokens,
-        completion_tokens=progress.generated_tokens,
-        total_tokens=progress.prompt_tokens + progress.generated_tokens,
-        prompt_tokens_details=PromptTokensDetails(progress.cached_tokens),
-    )

@@ -20,6 +20,8 @@ _RANGES: dict[str, tuple[float, float]] = {
 _MAX_STOPS = 16
 _MAX_STOP_LENGTH = 1024
 _MAX_BIASES = 4096
+_MAX_CHOICES = 16
+_MAX_LOGPROBS = 20
 
 
 def sampling_of(wire: openai.Sampling, defaults: Sampling, n_vocab: int) -> Sampling:
@@ -28,8 +30,6 @@ def sampling_of(wire: openai.Sampling, defaults: Sampling, n_vocab: int) -> Samp
     Raises:
         InvalidRequest: names the field and its range.
     """
-    if wire.n is not None and wire.n != 1:
-        raise InvalidRequest("This server makes one answer a request: `n` must be 1.", param="n")
     changes: dict[str, float | int] = {}
     for field, (low, high) in _RANGES.items():
         value = getattr(wire, field)
@@ -59,6 +59,31 @@ def _logit_bias(wire: dict[str, float], n_vocab: int) -> dict[int, float]:
             raise InvalidRequest(f"`logit_bias` names token ids from 0 to {n_vocab - 1}.", param="logit_bias")
         bias[int(key)] = value
     return bias
+
+
+def choices_of(wire: openai.Sampling) -> int:
+    """How many answers are wanted.
+
+    Raises:
+        InvalidRequest: none, or too many.
+    """
+    count = 1 if wire.n is None else wire.n
+    if not 1 <= count <= _MAX_CHOICES:
+        raise InvalidRequest(f"`n` must be between 1 and {_MAX_CHOICES}.", param="n")
+    return count
+
+
+def logprobs_of(wanted: bool | None, top: int | None, *, param: str = "top_logprobs") -> int | None:
+    """So many of the likeliest tokens are told with each token; None: no probabilities at all.
+
+    Raises:
+        InvalidRequest: too many.
+    """
+    if not wanted:
+        return None
+    if top is not None and not 0 <= top <= _MAX_LOGPROBS:
+        raise InvalidRequest(f"`{param}` must be between 0 and {_MAX_LOGPROBS}.", param=param)
+    return top or 0
 
 
 def stops_of(wire: openai.Sampling) -> tuple[str, ...]:

@@ -11,13 +11,16 @@ from bawn.contracts.errors import ContextLengthExceeded, InvalidRequest, ModelNo
 from bawn.contracts.openai import ChatRequest, CompletionRequest, ModelCard
 from bawn.contracts.openai import Sampling as WireSampling
 from bawn.contracts.record import Surface
-from bawn.model_server.chat.answers import Answer, ChatAnswer, CompletionAnswer
-from bawn.model_server.chat.messages import for_template
-from bawn.model_server.chat.template import ChatTemplate
+from bawn.model_server.chat.answers import Answer, StreamedChat, StreamedCompletion, WholeChat, WholeCompletion
+from bawn.model_server.chat.constraints.answer import answer_schema, grammar_of
+from bawn.model_server.chat.parsing import AnswerParser
+from bawn.model_server.chat.prompting import Prompter
+from bawn.model_server.chat.tools import tools_of
+from bawn.model_server.engine.grammar import Grammar, InvalidGrammar
 from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.engine.sampling import Sampling
 from bawn.model_server.engine.sequence import GenerationRequest
-from bawn.model_server.sampling_fields import limit_of, sampling_of, stops_of
+from bawn.model_server.sampling_fields import choices_of, limit_of, logprobs_of, sampling_of, stops_of
 from bawn.service.http import decode_request
 from bawn.service.logs import event
 
@@ -31,10 +34,10 @@ class Work(NamedTuple):
     """A request that can be run."""
 
     surface: Surface
-    request: GenerationRequest
+    requests: list[GenerationRequest]
+    """One a choice."""
     answer: Answer
     stream: bool
-    include_usage: bool
 
 
 class ServedModel:
@@ -46,12 +49,15 @@ class ServedModel:
         self._defaults = defaults
         self.name = alias or path.stem
         self.card = ModelCard(id=self.name, context_length=self._n_ctx, fim=self._vocabulary.has_fim)
-        self._template: ChatTemplate | None = None
+        self._prompter: Prompter | None = None
+        self._marks: frozenset[int] = frozenset()
         self._no_chat = "This model has no chat template: use /v1/completions."
         source = runtime.chat_template
         if source is not None:
             try:
-                self._template = ChatTemplate(source, bos=self._vocabulary.bos_text, eos=self._vocabulary.eos_text)
+                self._prompter = Prompter(source, bos=self._vocabulary.bos_text, eos=self._vocabulary.eos_text)
+                self._marks = self._vocabulary.control_tokens(self._prompter.dialect.marks)
+                event(_log, "chat_dialect", dialect=self._prompter.dialect.name)
             except jinja2.TemplateError:
                 self._no_chat = "This model's chat template is not valid Jinja: use /v1/completions."
                 event(_log, "chat_template_invalid", level=logging.WARNING)
@@ -64,18 +70,23 @@ class ServedModel:
         """
         wire = decode_request(body, _chat_decoder)
         self._known(wire.model)
-        if self._template is None:
+        prompter = self._prompter
+        if prompter is None:
             raise InvalidRequest(self._no_chat)
-        form = (wire.response_format or {}).get("type", "text")
-        if form != "text":
-            raise InvalidRequest(
-                "This server answers in text: it can't hold to a JSON format.", param="response_format"
-            )
-        prompt = self._template.render(for_template(wire.messages), tools=wire.tools, extra=wire.chat_template_kwargs)
+        tools = tools_of(wire.tools, wire.tool_choice, parallel=wire.parallel_tool_calls)
+        prompt = prompter.prompt(wire.messages, wire.tools, wire.chat_template_kwargs)
+        grammar = grammar_of(prompter.dialect, tools, answer_schema(wire.response_format), reasoning=prompt.reasoning)
         completion_limit = limit_of(wire.max_completion_tokens, param="max_completion_tokens")
         limit = limit_of(wire.max_tokens) if completion_limit is None else completion_limit
-        request = self._request(wire, self._vocabulary.prompt_tokens(prompt), limit)
-        return _work("chat", wire, request, ChatAnswer(self.name))
+        logprobs = logprobs_of(wire.logprobs, wire.top_logprobs)
+        tokens = self._vocabulary.prompt_tokens(prompt.text)
+        requests = self._requests(wire, tokens, limit, logprobs=logprobs, grammar=grammar, shown=self._marks)
+        parsers = [AnswerParser(prompter.dialect, tools, reasoning=prompt.reasoning) for _ in requests]
+        if wire.stream:
+            answer: Answer = StreamedChat(self.name, parsers, include_usage=_include_usage(wire))
+        else:
+            answer = WholeChat(self.name, parsers)
+        return Work("chat", requests, answer, wire.stream)
 
     def completion(self, body: bytes) -> Work:
         """Read a completion request; one with a `suffix` is to fill in the middle.
@@ -99,9 +110,14 @@ class ServedModel:
             tokens = vocabulary.prompt_tokens(prompt) if isinstance(prompt, str) else prompt
         if wire.echo and not isinstance(prompt, str):
             raise InvalidRequest("`echo` needs a prompt that is text.", param="echo")
-        request = self._request(wire, tokens, limit_of(wire.max_tokens))
-        answer = CompletionAnswer(self.name, echo=prompt if wire.echo and isinstance(prompt, str) else "")
-        return _work("fim" if wire.suffix else "completions", wire, request, answer)
+        logprobs = logprobs_of(wire.logprobs is not None, wire.logprobs, param="logprobs")
+        requests = self._requests(wire, tokens, limit_of(wire.max_tokens), logprobs=logprobs)
+        echo = prompt if wire.echo and isinstance(prompt, str) else ""
+        if wire.stream:
+            answer: Answer = StreamedCompletion(self.name, echo=echo, include_usage=_include_usage(wire))
+        else:
+            answer = WholeCompletion(self.name, len(requests), echo=echo)
+        return Work("fim" if wire.suffix else "completions", requests, answer, wire.stream)
 
     def _known(self, model: str) -> None:
         if model != self.name:
@@ -119,19 +135,46 @@ class ServedModel:
             )
         return tokens
 
-    def _request(self, wire: WireSampling, tokens: list[int], max_tokens: int | None) -> GenerationRequest:
+    def _requests(
+        self,
+        wire: WireSampling,
+        tokens: list[int],
+        max_tokens: int | None,
+        *,
+        logprobs: int | None,
+        grammar: str | None = None,
+        shown: frozenset[int] = frozenset(),
+    ) -> list[GenerationRequest]:
         if not tokens:
             raise InvalidRequest("The prompt is empty.", param="prompt")
         if len(tokens) >= self._n_ctx:
             raise ContextLengthExceeded(len(tokens), self._n_ctx)
-        return GenerationRequest(
-            tokens=tokens,
-            max_tokens=max_tokens,
-            stops=stops_of(wire),
-            sampling=sampling_of(wire, self._defaults, self._vocabulary.size),
-        )
+        sampling = sampling_of(wire, self._defaults, self._vocabulary.size)
+        stops = stops_of(wire)
+        compiled = self._grammar(grammar) if grammar is not None else None
+        return [
+            GenerationRequest(
+                tokens=tokens,
+                max_tokens=max_tokens,
+                stops=stops,
+                # Choices of one request differ, and the same seed makes the same choices.
+                sampling=msgspec.structs.replace(sampling, seed=sampling.seed + number),
+                grammar=compiled.copy() if compiled is not None and number else compiled,
+                shown=shown,
+                logprobs=logprobs,
+            )
+            for number in range(choices_of(wire))
+        ]
+
+    def _grammar(self, text: str) -> Grammar:
+        try:
+            return Grammar(text, self._vocabulary)
+        except InvalidGrammar as error:
+            raise InvalidRequest(
+                "The schema of `response_format` or of a tool is too large or too unusual to be held to.",
+                param="response_format",
+            ) from error
 
 
-def _work(surface: Surface, wire: WireSampling, request: GenerationRequest, answer: Answer) -> Work:
-    include_usage = wire.stream_options is not None and wire.stream_options.include_usage
-    return Work(surface, request, answer, wire.stream, include_usage)
+def _include_usage(wire: WireSampling) -> bool:
+    return wire.stream_options is not None and wire.stream_options.include_usage

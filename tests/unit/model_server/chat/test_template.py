@@ -71,7 +71,7 @@ def test_tool_calls_and_results_reach_the_template_with_their_arguments_as_objec
     messages = [Message("assistant", None, tool_calls=[call, broken]), Message("tool", "found", tool_call_id="call_1")]
     plain = for_template(messages)
     assert plain[0]["tool_calls"][0]["function"] == {"name": "search_code", "arguments": {"query": "slot"}}
-    assert plain[0]["tool_calls"][1]["function"]["arguments"] == "not json"
+    assert plain[0]["tool_calls"][1]["function"]["arguments"] == {"text": "not json"}
     assert plain[1] == {"role": "tool", "content": "found", "tool_call_id": "call_1"}
 
 

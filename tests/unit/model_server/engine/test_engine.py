@@ -215,7 +215,7 @@ async def test_an_end_token_ends_the_answer_and_is_no_text(tmp_path: Path) -> No
     model = tiny_gguf.write(tmp_path / "m.gguf", successors=tiny_gguf.says("gü€!".encode()))
     async with engine_on(model) as engine:
         generation = submit(engine, "x\n")
-        pieces = [piece async for piece in generation.pieces()]
+        pieces = [output.text async for output in generation.outputs() if output.text]
         assert pieces == ["g", "ü", "€", "!"]
         assert generation.finish == "stop"
         ignoring = Sampling(temperature=0, ignore_end=True)

@@ -50,12 +50,12 @@ def _text(content: str | list[dict[str, Any]] | None, where: str) -> str:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    # Templates write arguments with `tojson`: given text they would quote it a second time.
+    # Templates write arguments with `tojson`, or go through their keys: text would be quoted twice, or refused for as
+    # long as it is in the conversation.
     arguments: Any = call.function.arguments
     try:
         decoded = msgspec.json.decode(arguments or "{}")
     except (msgspec.DecodeError, RecursionError):
         decoded = None
-    if isinstance(decoded, dict):
-        arguments = decoded
+    arguments = decoded if isinstance(decoded, dict) else {"text": arguments}
     return {"id": call.id, "type": call.type, "function": {"name": call.function.name, "arguments": arguments}}

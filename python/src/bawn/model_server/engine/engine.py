@@ -216,13 +216,13 @@ class Engine:
             sequence = slot.sequence
             if index is None or sequence is None or sequence.cancelled:
                 continue
-            output = sequence.sample(runtime.context, index, runtime.vocabulary, runtime.n_ctx)
+            output = sequence.sample(runtime, index)
             self.stats.generated_tokens += 1
             if output.finish is not None:
                 if sequence.progress.admitted is not None:
                     self.line.served(monotonic() - sequence.progress.admitted)
                 scheduler.release(slot)
-            if output.text or output.finish is not None:
+            if output.text or output.logprobs or output.finish is not None:
                 outputs.append((sequence, output))
 
 

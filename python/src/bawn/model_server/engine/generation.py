@@ -21,8 +21,8 @@ class Generation:
         """Counts and times so far."""
         return self.sequence.progress
 
-    async def pieces(self) -> AsyncGenerator[str]:
-        """Text as it comes, one piece a token; tokens that make no text of their own are skipped.
+    async def outputs(self) -> AsyncGenerator[Output]:
+        """What comes, one output a token at most; tokens that bring nothing of their own are skipped.
 
         Raises:
             RequestError: the engine could not finish.
@@ -32,8 +32,7 @@ class Generation:
             if output.error is not None:
                 raise output.error
             self.finish = output.finish
-            if output.text:
-                yield output.text
+            yield output
 
     def cancel(self) -> None:
         """Stop it: its slot is free before the next decode step. Does nothing when it has ended."""

@@ -8,6 +8,7 @@ import llama_cpp.llama_cpp as llama
 
 from bawn.contracts.errors import SettingsError
 from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.candidates import Candidates
 from bawn.model_server.engine.native_log import native_log
 from bawn.model_server.engine.options import DEFAULT_CONTEXT, EngineOptions, physical_cores
 from bawn.model_server.engine.vocabulary import Vocabulary
@@ -62,6 +63,7 @@ class Runtime:
                 raise SettingsError(missing)
             self._vocab_or_refuse(options.model)
             self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self._model))
+            self.candidates = Candidates(self.vocabulary.size)
             self.trained_context = int(llama.llama_model_n_ctx_train(self._model))
             self._context = self._make_context(options)
         except BaseException:

@@ -5,6 +5,8 @@ from typing import Any, Final
 import llama_cpp.llama_cpp as llama
 import msgspec
 
+from bawn.model_server.engine.candidates import Candidates, apply
+from bawn.model_server.engine.grammar import Grammar
 from bawn.model_server.engine.vocabulary import Vocabulary
 
 REPEAT_WINDOW: Final = 64
@@ -35,7 +37,10 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 class Sampler:
     """One generation's sampler chain. Owned by the engine thread; `close` it once."""
 
-    def __init__(self, sampling: Sampling, vocabulary: Vocabulary, prompt_tail: list[int]) -> None:
+    def __init__(
+        self, sampling: Sampling, vocabulary: Vocabulary, prompt_tail: list[int], grammar: Grammar | None = None
+    ) -> None:
+        self._grammar = grammar
         self._chain: Any = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
         size = vocabulary.size
         bias = dict(sampling.logit_bias)
@@ -68,9 +73,30 @@ class Sampler:
     def _add(self, sampler: Any) -> None:
         llama.llama_sampler_chain_add(self._chain, sampler)
 
-    def sample(self, context: Any, index: int) -> int:
-        """The next token, from the logits of the batch's token `index`."""
-        return int(llama.llama_sampler_sample(self._chain, context, index))
+    def sample(self, context: Any, index: int, candidates: Candidates) -> int | None:
+        """The next token, from the logits of the batch's token `index`; None: the grammar leaves no token to choose.
+
+        The grammar is asked about the one token that would have been chosen. Only where it refuses that are all others
+        looked through, which takes far longer: llama.cpp's own order of things, too.
+        """
+        if self._grammar is None:
+            return int(llama.llama_sampler_sample(self._chain, context, index))
+        logits = candidates.logits(context, index)
+        array = candidates.fill(logits)
+        apply(self._chain, array)
+        token = candidates.chosen(array)
+        if not self._grammar.allows(token):
+            array = candidates.fill(logits)
+            self._grammar.mask(array)
+            if not candidates.any_left():
+                return None
+            apply(self._chain, array)
+            token = candidates.chosen(array)
+            if not self._grammar.allows(token):  # a bias forbids all that the grammar allows
+                return None
+        llama.llama_sampler_accept(self._chain, token)
+        self._grammar.accept(token)
+        return token
 
     def close(self) -> None:
         """Free the chain."""

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+import numpy as np
 
 from bawn.contracts.errors import RequestError
+from bawn.model_server.engine.candidates import log_probabilities
+from bawn.model_server.engine.grammar import Grammar
+from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.engine.sampling import Sampler, Sampling
 from bawn.model_server.engine.text import TextStream
 from bawn.model_server.engine.vocabulary import Vocabulary
@@ -23,6 +27,21 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: until the context is full."""
     stops: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
+    grammar: Grammar | None = None
+    """Holds what is generated to a form. One generation's own."""
+    shown: frozenset[int] = frozenset()
+    """Control tokens that come out as their text; others come out as nothing."""
+    logprobs: int | None = None
+    """So many of the likeliest tokens are told with each token; None: no probabilities at all."""
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A token's bytes and the natural logarithm of its probability at temperature 1, before any sampler."""
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+    """The likeliest tokens in its place."""
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -31,6 +50,7 @@ class Output(msgspec.Struct, frozen=True):
     text: str = ""
     finish: FinishReason | None = None
     error: RequestError | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Progress(msgspec.Struct):
@@ -64,25 +84,39 @@ class Sequence:
         if self._sampler is None:
             self.progress.admitted = monotonic()
             self.progress.cached_tokens = cached_tokens
-            self._sampler = Sampler(self.request.sampling, vocabulary, self.request.tokens)
+            self._sampler = Sampler(self.request.sampling, vocabulary, self.request.tokens, self.request.grammar)
 
-    def sample(self, context: Any, index: int, vocabulary: Vocabulary, n_ctx: int) -> Output:
+    def sample(self, runtime: Runtime, index: int) -> Output:
         """Choose the next token from the logits of the batch's token `index`."""
         assert self._sampler is not None  # noqa: S101 - only sequences that have begun are in a batch
-        token = self._sampler.sample(context, index)
+        vocabulary = runtime.vocabulary
+        token = self._sampler.sample(runtime.context, index, runtime.candidates)
         progress = self.progress
         if progress.first_token is None:
             progress.first_token = monotonic()
-        if token in vocabulary.end_tokens:
+        if token is None or token in vocabulary.end_tokens:
             return Output(self._text.end(), "stop")
+        logprobs = self._logprobs(runtime, index, token)
         self.tokens.append(token)
         progress.generated_tokens += 1
-        text = self._text.push(vocabulary.piece(token))
+        text = self._text.push(vocabulary.piece(token, shown=token in self.request.shown))
+        finish: FinishReason | None = None
         if self._text.stopped:
-            return Output(text, "stop")
-        if progress.generated_tokens == self.request.max_tokens or len(self.tokens) >= n_ctx:
-            return Output(text + self._text.end(), "length")
-        return Output(text)
+            finish = "stop"
+        elif progress.generated_tokens == self.request.max_tokens or len(self.tokens) >= runtime.n_ctx:
+            text, finish = text + self._text.end(), "length"
+        return Output(text, finish, logprobs=logprobs)
+
+    def _logprobs(self, runtime: Runtime, index: int, token: int) -> tuple[TokenLogprob, ...]:
+        count = self.request.logprobs
+        if count is None:
+            return ()
+        of = log_probabilities(runtime.candidates.logits(runtime.context, index))
+        likeliest = np.argpartition(of, -count)[-count:] if count else np.empty(0, np.intp)
+        likeliest = likeliest[np.argsort(-of[likeliest], kind="stable")]
+        piece = runtime.vocabulary.piece
+        top = tuple((piece(int(one), shown=True), float(of[one])) for one in likeliest)
+        return (TokenLogprob(piece(token, shown=True), float(of[token]), top),)
 
     def close(self) -> None:
         """Free the sampler."""

@@ -1,6 +1,7 @@
 """Text to tokens and tokens to bytes, with a model's own vocabulary."""
 
 import ctypes
+from collections.abc import Iterable
 from typing import Any, Final
 
 import llama_cpp.llama_cpp as llama
@@ -14,7 +15,7 @@ class Vocabulary:
     def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
         self.size = int(llama.llama_vocab_n_tokens(vocab))
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[tuple[int, bool], bytes] = {}
         self.end_tokens = frozenset(t for t in range(self.size) if llama.llama_vocab_is_eog(vocab, t))
         """Tokens that end a generation."""
         self.adds_bos = bool(llama.llama_vocab_get_add_bos(vocab))
@@ -80,18 +81,28 @@ class Vocabulary:
         text = [self.tokens(part, special=False, begin=False) for part in (prefix, suffix)]
         return [*head, before, *text[0], after, *text[1], middle]
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a generated token stands for; control tokens stand for none. May split a code point."""
-        known = self._pieces.get(token)
+    def control_tokens(self, texts: Iterable[str]) -> frozenset[int]:
+        """The control tokens among those that `texts` consist of."""
+        tokens = {token for text in texts for token in self.tokens(text, special=True, begin=False)}
+        return frozenset(token for token in tokens if llama.llama_vocab_is_control(self._vocab, token))
+
+    def piece(self, token: int, *, shown: bool = False) -> bytes:
+        """The bytes that a token stands for, which may split a code point.
+
+        Args:
+            token: of this vocabulary.
+            shown: a control token stands for its name; otherwise for nothing.
+        """
+        known = self._pieces.get((token, shown))
         if known is None:
-            known = self._pieces[token] = self._piece(token)
+            known = self._pieces[token, shown] = self._piece(token, shown)
         return known
 
-    def _piece(self, token: int) -> bytes:
+    def _piece(self, token: int, shown: bool) -> bytes:
         room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
-            size = int(llama.llama_token_to_piece(self._vocab, token, buffer, room, 0, False))
+            size = int(llama.llama_token_to_piece(self._vocab, token, buffer, room, 0, shown))
             if size >= 0:
                 return buffer.raw[:size]
             room = -size
