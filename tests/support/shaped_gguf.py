@@ -17,12 +17,27 @@ GATED_DELTA: Final[dict[str, Any]] = {
 }
 
 
+EXPERTS: Final[dict[str, Any]] = {"count": 16, "used": 4, "ff": 256, "shared": 0}
+HYBRIDS: Final = {"qwen35", "qwen35moe"}
+
+
 def write(
-    path: Path, architecture: str, *, trained: int = 32768, tied: bool = False, data: bool = True, **shape: Any
+    path: Path,
+    architecture: str,
+    *,
+    trained: int = 32768,
+    tied: bool = False,
+    data: bool = True,
+    split_tensors: int = 0,
+    **shape: Any,
 ) -> Path:
-    """Write a model of `architecture`. With `data=False` only its header, as after the first bytes of a download."""
-    of = {**(GATED_DELTA if architecture == "qwen35" else PLAIN), **shape}
-    writer = gguf.GGUFWriter(path, architecture)
+    """Write a model of `architecture`.
+
+    With `data=False` only its header, as after the first bytes of a download; with `split_tensors` into several files
+    of so many tensors each.
+    """
+    of = {**(GATED_DELTA if architecture in HYBRIDS else PLAIN), **shape}
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=split_tensors)
     writer.add_name(f"Shaped {architecture}")
     writer.add_context_length(trained)
     writer.add_embedding_length(of["embd"])
@@ -34,6 +49,13 @@ def write(
     writer.add_value_length(of["length"])
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_dimension_count(of.get("rope", of["length"]))
+    if "file_type" in of:
+        writer.add_file_type(of["file_type"])
+    if "experts" in of:
+        writer.add_expert_count(of["experts"]["count"])
+        writer.add_expert_used_count(of["experts"]["used"])
+        writer.add_expert_feed_forward_length(of["experts"]["ff"])
+        writer.add_expert_shared_feed_forward_length(of["experts"]["shared"])
     if "window" in of:
         writer.add_sliding_window(of["window"])
     if "ssm" in of:
@@ -80,29 +102,52 @@ def _tensors(architecture: str, of: dict[str, Any], *, tied: bool) -> dict[str, 
     if not tied:
         shapes["output.weight"] = (vocabulary, embd)
     for index in range(of["layers"]):
-        block: dict[str, tuple[int, ...]] = {
-            "attn_norm.weight": (embd,),
-            "ffn_gate.weight": (ff, embd),
-            "ffn_up.weight": (ff, embd),
-            "ffn_down.weight": (embd, ff),
-        }
-        if architecture == "qwen35" and (index + 1) % of.get("interval", 4):
+        block: dict[str, tuple[int, ...]] = {"attn_norm.weight": (embd,)}
+        if "experts" in of:
+            block |= _experts(architecture, embd, of["experts"])
+        else:
+            block |= {"ffn_gate.weight": (ff, embd), "ffn_up.weight": (ff, embd), "ffn_down.weight": (embd, ff)}
+        if architecture in HYBRIDS and (index + 1) % of.get("interval", 4):
             block |= _gated_delta(embd, of["ssm"])
         else:
             block |= {
-                "attn_q.weight": (q * (2 if architecture == "qwen35" else 1), embd),
+                "attn_q.weight": (q * (2 if architecture in HYBRIDS else 1), embd),
                 "attn_k.weight": (kv, embd),
                 "attn_v.weight": (kv, embd),
                 "attn_output.weight": (embd, q),
             }
-            if architecture in {"qwen3", "gemma3", "qwen35"}:
+            if architecture in {"qwen3", "qwen3moe", "gemma3", *HYBRIDS}:
                 block |= {"attn_q_norm.weight": (of["length"],), "attn_k_norm.weight": (of["length"],)}
-            if architecture == "qwen2":
+            if architecture in {"qwen2", "gpt-oss"}:
                 block |= {"attn_q.bias": (q,), "attn_k.bias": (kv,), "attn_v.bias": (kv,)}
-        norms = {"qwen35": ["post_attention_norm"], "gemma3": ["post_attention_norm", "ffn_norm", "post_ffw_norm"]}
-        block |= {f"{norm}.weight": (embd,) for norm in norms.get(architecture, ["ffn_norm"])}
+            if architecture == "gpt-oss":
+                block |= {"attn_output.bias": (embd,), "attn_sinks.weight": (of["heads"],)}
+        norms = ["post_attention_norm"] if architecture in {*HYBRIDS, "gpt-oss"} else ["ffn_norm"]
+        norms += ["post_attention_norm", "post_ffw_norm"] if architecture == "gemma3" else []
+        block |= {f"{norm}.weight": (embd,) for norm in norms}
         shapes |= {f"blk.{index}.{name}": numbers for name, numbers in block.items()}
     return shapes
+
+
+def _experts(architecture: str, embd: int, experts: dict[str, int]) -> dict[str, tuple[int, ...]]:
+    count, ff, shared = experts["count"], experts["ff"], experts["shared"]
+    block: dict[str, tuple[int, ...]] = {
+        "ffn_gate_inp.weight": (count, embd),
+        "ffn_gate_exps.weight": (count, ff, embd),
+        "ffn_up_exps.weight": (count, ff, embd),
+        "ffn_down_exps.weight": (count, embd, ff),
+    }
+    if shared:
+        block |= {
+            "ffn_gate_inp_shexp.weight": (embd,),
+            "ffn_gate_shexp.weight": (shared, embd),
+            "ffn_up_shexp.weight": (shared, embd),
+            "ffn_down_shexp.weight": (embd, shared),
+        }
+    if architecture == "gpt-oss":
+        block |= {"ffn_gate_inp.bias": (count,), "ffn_gate_exps.bias": (count, ff), "ffn_up_exps.bias": (count, ff)}
+        block |= {"ffn_down_exps.bias": (count, embd)}
+    return block
 
 
 def _gated_delta(embd: int, ssm: dict[str, int]) -> dict[str, tuple[int, ...]]:

@@ -29,7 +29,9 @@ class ModelServerSettings(Settings, frozen=True):
     host: str = "127.0.0.1"
     port: int = 8000
     n_ctx: int = 0
-    """Tokens of the KV cache, shared by all slots; 0: the model's training context, at most 8192."""
+    """Tokens of the KV cache, shared by all slots; 0: on a GPU what `bawn plan` finds room for, on the CPU the model's
+    training context, at most 8192, and less where memory is refused. What is set is given, or the server says why not
+    and ends."""
     n_slots: int = 4
     """Requests that are decoded at the same time."""
     n_batch: int = 512
@@ -39,8 +41,9 @@ class ModelServerSettings(Settings, frozen=True):
     n_gpu_layers: int | None = None
     """Layers on the GPU; -1: all; not set: all in a build for GPUs, none in another. What is meant for a GPU never runs
     on the CPU: without a GPU the server says why and ends."""
-    kv_type: KvType = "f16"
-    """Type of the KV cache's numbers: f16, bf16, q8_0 (half of it) or q4_0 (a quarter)."""
+    kv_type: KvType | None = None
+    """Type of the KV cache's numbers: f16, bf16, q8_0 (half of it) or q4_0 (a quarter); not set: f16 where there is
+    room for it, else the finest for which there is."""
     queue_size: int = 64
     """Requests that may wait for a slot; more are answered 429."""
     token_file: str = ""

@@ -4,6 +4,7 @@ import contextlib
 import struct
 from pathlib import Path
 
+import gguf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,6 @@ def test_vocabularies_are_counted_and_not_kept(model: Path) -> None:
 
 
 def test_sizes_of_tensor_types_are_those_of_the_gguf_package() -> None:
-    gguf = pytest.importorskip("gguf")
     for number, (name, block, size) in TENSOR_TYPES.items():
         kind = gguf.GGMLQuantizationType(number)
         assert (kind.name, gguf.GGML_QUANT_SIZES[kind]) == (name, (block, size))
@@ -50,6 +50,31 @@ def test_a_header_alone_is_enough_and_tells_what_is_missing(tmp_path: Path, mode
     header = read_header(part)
     assert header.tensors == read_header(model).tensors
     assert header.missing == len(whole) - len(whole) // 2
+
+
+def test_the_gguf_package_refuses_a_file_that_ends_early_so_that_headers_are_read_here(
+    tmp_path: Path, model: Path
+) -> None:
+    part = tmp_path / "part.gguf"
+    part.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
+    with pytest.raises(ValueError, match="reshape"):
+        gguf.GGUFReader(part)
+
+
+def test_a_model_in_several_files_is_read_from_the_first(tmp_path: Path) -> None:
+    whole = read_header(shaped_gguf.write(tmp_path / "whole.gguf", "llama"))
+    parts = [tmp_path / f"model-{part:05d}-of-00003.gguf" for part in (1, 2, 3)]
+    shaped_gguf.write(tmp_path / "model.gguf", "llama", split_tensors=len(whole.tensors) // 3 + 1)
+    header = read_header(parts[0])
+    assert [(tensor.name, tensor.size) for tensor in header.tensors] == [
+        (tensor.name, tensor.size) for tensor in whole.tensors
+    ]
+    assert shape_of(header, "split") == shape_of(whole, "whole")
+    with pytest.raises(SettingsError, match=r"is one of 3 files of a model; name the first, .* -00001-of-00003\.gguf"):
+        read_header(parts[1])
+    parts[2].unlink()
+    with pytest.raises(SettingsError, match=r"model-00003-of-00003\.gguf: the model can't be read: No such file"):
+        read_header(parts[0])
 
 
 def test_a_file_that_is_no_gguf_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {}),
     "heads longer than embedding by their number": ("qwen3", {"length": 64}),
     "sliding window": ("gemma3", {"window": 512, "layers": 12}),
+    "experts": ("qwen3moe", {"experts": shaped_gguf.EXPERTS}),
+    "experts, every second layer with a window": (
+        "gpt-oss",
+        {"experts": shaped_gguf.EXPERTS, "window": 128, "length": 64, "heads": 4},
+    ),
     "hybrid": ("qwen35", {}),
+    "hybrid with experts, one of them shared": ("qwen35moe", {"experts": {**shaped_gguf.EXPERTS, "shared": 256}}),
     "hybrid, every second layer": ("qwen35", {"interval": 2, "layers": 4}),
 }
 

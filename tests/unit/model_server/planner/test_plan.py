@@ -14,22 +14,9 @@ from bawn.model_server.planner.memory import Context, compute_bytes, kv_bytes, s
 from bawn.model_server.planner.plan import CUDA_BYTES, MIB, RESERVED, Plan, plan_for, slots_for
 from bawn.model_server.planner.shape import Shape, shape_of
 from support import shaped_gguf
+from support.real_shapes import QWEN36_27B
 
 GIB = 1 << 30
-QWEN36_27B = {
-    "layers": 64,
-    "embd": 5120,
-    "ff": 17408,
-    "heads": 24,
-    "kv_heads": 4,
-    "length": 256,
-    "rope": 64,
-    "vocabulary": 248320,
-    "ssm": {"conv_kernel": 4, "inner_size": 6144, "state_size": 128, "time_step_rank": 48, "group_count": 16},
-    "type": gguf.GGMLQuantizationType.Q4_K,
-    "trained": 262144,
-    "data": False,
-}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +98,42 @@ def test_the_command_prints_json_with_the_same_plan(model: Path, shape: Shape) -
     assert report["plan"]["kv_mib"] == plan.kv_mib
     assert [card["vram_mib"] for card in report["cards"]] == [gib * 1024 for gib in (12, 16, 24, 32, 48, 80)]
     assert report["model"]["kv_bytes_per_token"]["f16"] == 16 * 2 * 4 * 256 * 2
+
+
+def _comparison(printed: str) -> dict[str, str]:
+    """Quantisation → its line."""
+    lines = printed[printed.index("quantisation ") :].splitlines()[1:]
+    return {line.split()[0]: line for line in lines if line.startswith(" ")}
+
+
+def test_the_command_compares_quantisations_and_cards_within_80_columns(model: Path) -> None:
+    run = _bawn(str(model), "--users", "8")
+    table = run.stdout[run.stdout.index("quantisation ") :]
+    assert max(len(line) for line in table.splitlines()) <= 80
+    rows = _comparison(run.stdout)
+    assert list(rows) == ["F16", "Q8_0", "Q6_K", "Q5_K_M", "IQ4_XS", "Q4_K_M", "Q3_K_M"]
+    assert [name for name, line in rows.items() if " * " in line] == ["Q4_K_M"]
+    assert "are estimates" in run.stdout
+    # Sixteen bits a weight are too much for all cards but the largest, where the whole context fits.
+    assert rows["F16"].split()[1:] == ["48,873", "12/65", "17/65", "27/65", "38/65", "59/65", "256k", "f16"]
+
+
+def test_the_own_quantisation_is_in_the_comparison_with_the_sizes_of_the_file(model: Path, shape: Shape) -> None:
+    report = json.loads(_bawn(str(model), "--json").stdout)
+    own = [row for row in report["quantisations"] if row["own"]]
+    assert [row["quantisation"] for row in own] == ["Q4_K_M"]
+    assert own[0]["gpu_weights_bytes"] == shape.weights
+    assert own[0]["cards"] == report["cards"]
+    sizes = [row["gpu_weights_bytes"] for row in report["quantisations"]]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_quantisation_that_is_not_offered_has_a_row_of_its_own(tmp_path: Path) -> None:
+    file_type = gguf.LlamaFileType.MOSTLY_Q4_1.value
+    model = shaped_gguf.write(tmp_path / "q4_1.gguf", "llama", file_type=file_type, data=False)
+    rows = _comparison(_bawn(str(model)).stdout)
+    assert len(rows) == 8
+    assert " * " in rows["Q4_1"]
 
 
 def test_what_can_not_be_planned_is_said_in_one_sentence(tmp_path: Path, model: Path) -> None:

@@ -15,7 +15,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     model: Path
     n_ctx: int = 0
-    """Cells of the KV cache, shared by all slots; 0: the model's training context, at most `DEFAULT_CONTEXT`."""
+    """Cells of the KV cache, shared by all slots; 0: what the plan has room for on a GPU, and on the CPU the model's
+    training context, at most `DEFAULT_CONTEXT`."""
     n_slots: int = 4
     """Sequences that are decoded in one batch."""
     n_batch: int = 512
@@ -24,8 +25,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Threads of a decode step; 0: one a physical core."""
     n_gpu_layers: int | None = None
     """Layers on the GPU; -1: all; None: all in a build for GPUs, none in another."""
-    kv_type: KvType = "f16"
-    """Type of the KV cache's numbers."""
+    kv_type: KvType | None = None
+    """Type of the KV cache's numbers; None: the finest that there is room for."""
     queue_size: int = 64
     """Requests that may wait for a slot."""
 

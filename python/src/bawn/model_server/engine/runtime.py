@@ -1,6 +1,7 @@
 """A loaded model and its context: everything that calls llama.cpp about either."""
 
 import ctypes
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from bawn.contracts.errors import SettingsError
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.candidates import Candidates
 from bawn.model_server.engine.native_log import native_log
-from bawn.model_server.engine.options import DEFAULT_CONTEXT, EngineOptions, physical_cores
+from bawn.model_server.engine.options import EngineOptions, physical_cores
 from bawn.model_server.engine.vocabulary import Vocabulary
 from bawn.model_server.gpu.devices import hardware
 from bawn.model_server.gpu.offload import missing_layers, planned_layers
+from bawn.model_server.planner.start import Allocation, allocations, planned, refusal
+from bawn.service.logs import event
+
+_log = logging.getLogger("bawn.model_server.engine")
 
 _KV_TYPES = {
     "f16": llama.GGML_TYPE_F16,
@@ -49,12 +54,14 @@ class Runtime:
         """Load the model and make the context.
 
         Raises:
-            SettingsError: llama.cpp refuses the file, has no memory for the context, or layers that belong on a GPU
-                are not there.
+            SettingsError: llama.cpp refuses the file, there is no memory for it or its context, or layers that belong
+                on a GPU are not there.
         """
         check_gguf(options.model)
         self._log = native_log()
-        layers = planned_layers(options.n_gpu_layers, hardware())
+        found = hardware()
+        layers = planned_layers(options.n_gpu_layers, found)
+        start = planned(options, layers, [gpu.free_mib for gpu in found.gpus] if layers else [])
         self._context: Any = None
         self._model: Any = self._load(options, layers)
         try:
@@ -65,7 +72,7 @@ class Runtime:
             self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self._model))
             self.candidates = Candidates(self.vocabulary.size)
             self.trained_context = int(llama.llama_model_n_ctx_train(self._model))
-            self._context = self._make_context(options)
+            self._context = self._make_context(options, start)
         except BaseException:
             self.close()
             raise
@@ -91,26 +98,36 @@ class Runtime:
         if llama.llama_vocab_type(vocab) == llama.LLAMA_VOCAB_TYPE_NONE:
             raise SettingsError(f"{path}: this model has no vocabulary.")
 
-    def _make_context(self, options: EngineOptions) -> Any:
-        wanted = options.n_ctx or min(self.trained_context, DEFAULT_CONTEXT)
-        threads = options.threads or physical_cores()
+    def _make_context(self, asked: EngineOptions, start: EngineOptions) -> Any:
+        """The context of `start`, or the first step back from it for which there is memory."""
+        steps = allocations(asked, start, self.trained_context)
+        allocation = next(steps)
+        while not (context := self._allocate(asked, allocation)):
+            smaller = next(steps, None)
+            if smaller is None:
+                raise SettingsError(refusal(asked, allocation, self._log.last_error))
+            of = {"context": smaller.tokens, "kv_type": smaller.kv_type}
+            of |= {"refused_context": allocation.tokens, "refused_kv_type": allocation.kv_type}
+            event(_log, "context_fallback", level=logging.WARNING, **of)
+            allocation = smaller
+        return context
+
+    def _allocate(self, options: EngineOptions, allocation: Allocation) -> Any:
+        """The context, or None where llama.cpp refuses it."""
         params = llama.llama_context_default_params()
-        params.n_ctx = wanted
-        params.n_batch = min(options.n_batch, wanted)
+        params.n_ctx = allocation.tokens
+        params.n_batch = min(options.n_batch, allocation.tokens)
         params.n_ubatch = min(params.n_batch, 512)
         params.n_seq_max = options.n_slots
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads = params.n_threads_batch = options.threads or physical_cores()
         params.kv_unified = True  # one long session may use the whole cache
-        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
+        params.type_k = params.type_v = _KV_TYPES[allocation.kv_type]
         params.no_perf = True
         context = llama.llama_init_from_model(self._model, params)
-        if not context:
-            raise SettingsError(
-                f"No memory for a context of {wanted} tokens: lower n_ctx. llama.cpp says: {self._log.last_error}"
-            )
-        self.n_ctx = min(wanted, int(llama.llama_n_ctx_seq(context)))
-        self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
-        self.n_batch = int(llama.llama_n_batch(context))
+        if context:
+            self.n_ctx = min(allocation.tokens, int(llama.llama_n_ctx_seq(context)))
+            self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
+            self.n_batch = int(llama.llama_n_batch(context))
         return context
 
     @property

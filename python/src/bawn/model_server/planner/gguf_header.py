@@ -1,10 +1,13 @@
 """The header of a GGUF: metadata and the list of tensors, without the tensors.
 
-A reader of our own, since the `gguf` package maps the whole file, wants it complete, and brings requests along. Format:
+A reader of our own: the `gguf` package's maps the whole file and fails on one whose tensors are not all there, and a
+plan is wanted before the download, from its first megabytes. It would bring NumPy, requests, PyYAML and tqdm to every
+model server, too. The tests compare with that package, which also writes the models that they read. Format:
 github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
 import math
+import re
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,6 +23,8 @@ _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?
 _STRING, _ARRAY = 8, 9
 _KEPT_ITEMS: Final = 4096
 """Longer arrays are vocabularies: only their length is kept."""
+_PART_NAME: Final = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+"""What llama.cpp (llama_split_path) names the files of one model."""
 _MOST_KEYS, _MOST_TENSORS = 10_000, 100_000
 """No model has more; a header that says so is damaged, and reading it would take hours."""
 
@@ -34,6 +39,8 @@ TENSOR_TYPES: Final = {
     35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36),
 }  # fmt: skip
 """`enum ggml_type` and its sizes."""
+BLOCKS: Final = {name: (block, size) for name, block, size in TENSOR_TYPES.values()}
+"""Type's name → numbers and bytes of a block."""
 
 
 class Length(msgspec.Struct, frozen=True):
@@ -53,7 +60,7 @@ class Tensor(msgspec.Struct, frozen=True):
     size: int
     """Bytes."""
     offset: int
-    """Where it begins, from the first byte after the header."""
+    """Where it begins, from the first byte after its file's header."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -66,11 +73,29 @@ class Header(msgspec.Struct, frozen=True):
 
 
 def read_header(path: Path) -> Header:
-    """The header of the GGUF at `path`.
+    """The header of the GGUF at `path`. Of a model in several files give the first; the others are read too.
 
     Raises:
-        SettingsError: the file can't be read, is no GGUF, or ends inside its header.
+        SettingsError: a file can't be read, is no GGUF, or ends inside its header.
     """
+    header = _read(path)
+    parts = header.metadata.get("split.count", 1)
+    if not isinstance(parts, int) or parts < 2:
+        return header
+    name = _PART_NAME.fullmatch(path.name)
+    if name is None or int(name[2]) != 1 or int(name[3]) != parts:
+        raise SettingsError(
+            f"{path}: is one of {parts} files of a model; name the first, which ends in -00001-of-{parts:05d}.gguf."
+        )
+    others = [_read(path.with_name(f"{name[1]}-{part:05d}-of-{parts:05d}.gguf")) for part in range(2, parts + 1)]
+    return Header(
+        metadata=header.metadata,
+        tensors=[tensor for part in (header, *others) for tensor in part.tensors],
+        missing=sum(part.missing for part in (header, *others)),
+    )
+
+
+def _read(path: Path) -> Header:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -158,5 +183,11 @@ class _Reader:
             raise SettingsError(
                 f"{self._path}: the tensor {name} is of type {number}, which the planner does not know."
             )
-        kind, block, width = TENSOR_TYPES[number]
-        return Tensor(name=name, shape=shape, kind=kind, size=math.prod(shape) // block * width, offset=offset)
+        kind = TENSOR_TYPES[number][0]
+        return Tensor(name=name, shape=shape, kind=kind, size=bytes_of(shape, kind), offset=offset)
+
+
+def bytes_of(shape: tuple[int, ...], kind: str) -> int:
+    """What a tensor of the type `kind` takes."""
+    block, size = BLOCKS[kind]
+    return math.prod(shape) // block * size

@@ -67,7 +67,9 @@ def compute_bytes(shape: Shape, context: Context) -> int:
     tokens = min(context.micro_batch, context.tokens)
     logits = shape.vocabulary * tokens * 4
     widest = max([layer.k_width + layer.v_width for layer in shape.layers], default=0)
-    activations = (6 * shape.embedding + 3 * shape.feed_forward + 2 * widest) * tokens * 4
+    # Each expert makes an embedding of its own, before they are weighed and added.
+    embeddings = 6 + shape.experts_used
+    activations = (embeddings * shape.embedding + 3 * shape.feed_forward + 2 * widest) * tokens * 4
     # A gated delta net works in chunks of 64 tokens, on copies of its inputs and its state.
     delta = 6 * shape.state * 4 + 8 * shape.embedding * tokens * 4 if shape.state else 0
     # Half-precision; layers with a sliding window have their own.

@@ -1,11 +1,11 @@
 """What fits a card: the longest context, the finest cache, and, where the weights don't fit, how many layers."""
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from bawn.model_server.engine.options import KvType
-from bawn.model_server.planner.memory import Context, compute_bytes, kv_bytes, state_bytes
+from bawn.model_server.planner.memory import KV_BLOCKS, Context, compute_bytes, kv_bytes, state_bytes
 from bawn.model_server.planner.shape import Shape
 
 MIB: Final = 1 << 20
@@ -19,8 +19,10 @@ TOKENS_PER_SLOT: Final = 16384
 """What a coding agent needs at least: system prompt, tools and some files."""
 LEAST_CONTEXT: Final = 4096
 MOST_SLOTS: Final = 16
-CARDS_GIB: Final = (12, 16, 24, 32, 48, 80)
 _STEP: Final = 1024
+
+Part = Literal["weights", "KV", "state", "compute", "CUDA"]
+"""What takes a card's memory."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,26 +65,62 @@ def slots_for(users: int | None) -> int:
     return min(users, MOST_SLOTS) if users is not None else 4
 
 
-def plan_for(shape: Shape, vram: int, slots: int) -> Plan:
+def plan_for(
+    shape: Shape, vram: int, slots: int, *, kv_types: tuple[KvType, ...] = KV_TYPES, layers: int | None = None
+) -> Plan:
     """The best plan for a card of `vram` bytes.
 
-    All layers on the card come first: one layer on the CPU makes each token wait for it. Then the finest cache with
-    which every slot has `TOKENS_PER_SLOT`; where none is fine enough, the one that holds the most tokens.
+    All layers on the card come first: one layer on the CPU makes each token wait for it. Then the finest cache of
+    `kv_types` with which every slot has `TOKENS_PER_SLOT`; where none is fine enough, the one that holds the most
+    tokens. With `layers`, so many are planned whether or not they fit: `fits` tells.
     """
+    usable = usable_kv_types(shape, kv_types)
     wanted = min(shape.trained_context, slots * TOKENS_PER_SLOT)
     everything = len(shape.layers) + 1
-    best: tuple[int, KvType] = (0, KV_TYPES[0])
-    for kv_type in KV_TYPES:
-        tokens = _longest(shape, vram, slots, kv_type, everything)
+    chosen = everything if layers is None else min(layers, everything)
+    best: tuple[int, KvType] = (0, usable[0])
+    for kv_type in usable:
+        tokens = _longest(shape, vram, slots, kv_type, chosen)
         if tokens > best[0]:
             best = tokens, kv_type
         if tokens >= wanted:
             break
-    if best[0] >= min(LEAST_CONTEXT, shape.trained_context):
-        return _plan(shape, vram, Context(tokens=best[0], slots=slots, kv_type=best[1]), everything)
-    context = Context(tokens=min(shape.trained_context, 2 * LEAST_CONTEXT), slots=slots, kv_type="q8_0")
-    layers = next((n for n in range(everything - 1, 0, -1) if _needs(shape, context, n) <= _budget(vram)), 0)
-    return _plan(shape, vram, context, layers)
+    if best[0] >= least_context(shape.trained_context):
+        return _plan(shape, vram, Context(tokens=best[0], slots=slots, kv_type=best[1]), chosen)
+    kv_type = "q8_0" if "q8_0" in usable else usable[-1]
+    context = Context(tokens=min(shape.trained_context, 2 * LEAST_CONTEXT), slots=slots, kv_type=kv_type)
+    if layers is None:
+        chosen = next((n for n in range(everything - 1, 0, -1) if fits(shape, vram, context, n)), 0)
+    return _plan(shape, vram, context, chosen)
+
+
+def least_context(trained: int) -> int:
+    """Tokens below which a context is of no use, for a model that was trained for contexts of `trained` tokens."""
+    return min(LEAST_CONTEXT, trained)
+
+
+def usable_kv_types(shape: Shape, kv_types: tuple[KvType, ...] = KV_TYPES) -> tuple[KvType, ...]:
+    """Those of `kv_types` that the model can have; all of them where it can have none, so that llama.cpp says why."""
+    return tuple(kind for kind in kv_types if shape.head % KV_BLOCKS[kind][0] == 0) or kv_types
+
+
+def fits(shape: Shape, vram: int, context: Context, layers: int | None = None) -> bool:
+    """Whether a card of `vram` bytes has room for so many layers, by default all, and `context`."""
+    needed = sum(parts(shape, context, len(shape.layers) + 1 if layers is None else layers).values())
+    return needed <= int(vram * (1 - RESERVED))
+
+
+def parts(shape: Shape, context: Context, layers: int | None = None) -> dict[Part, int]:
+    """Bytes on a card that gets the last `layers` layers, by default all; the output counts as the very last."""
+    layers = len(shape.layers) + 1 if layers is None else layers
+    on_gpu = shape.layers[len(shape.layers) - (layers - 1) :] if layers > 1 else []
+    return {
+        "weights": sum(layer.weights for layer in on_gpu) + (shape.output_weights if layers else 0),
+        "KV": kv_bytes(shape, context, on_gpu),
+        "state": state_bytes(shape, context.slots, on_gpu),
+        "compute": compute_bytes(shape, context),
+        "CUDA": CUDA_BYTES,
+    }
 
 
 def _longest(shape: Shape, vram: int, slots: int, kv_type: KvType, layers: int) -> int:
@@ -91,34 +129,14 @@ def _longest(shape: Shape, vram: int, slots: int, kv_type: KvType, layers: int) 
     while low < high:
         middle = (low + high + 1) // 2
         context = Context(tokens=min(middle * _STEP, shape.trained_context), slots=slots, kv_type=kv_type)
-        low, high = (middle, high) if _needs(shape, context, layers) <= _budget(vram) else (low, middle - 1)
+        low, high = (middle, high) if fits(shape, vram, context, layers) else (low, middle - 1)
     return min(low * _STEP, shape.trained_context)
 
 
-def _budget(vram: int) -> int:
-    return int(vram * (1 - RESERVED)) - CUDA_BYTES
-
-
-def _parts(shape: Shape, context: Context, layers: int) -> tuple[int, int, int, int]:
-    """Bytes of weights, cache, state and compute buffer on the card, which gets the last layers, output first."""
-    on_gpu = shape.layers[len(shape.layers) - (layers - 1) :] if layers > 1 else []
-    weights = sum(layer.weights for layer in on_gpu) + (shape.output_weights if layers else 0)
-    return (
-        weights,
-        kv_bytes(shape, context, on_gpu),
-        state_bytes(shape, context.slots, on_gpu),
-        compute_bytes(shape, context),
-    )
-
-
-def _needs(shape: Shape, context: Context, layers: int) -> int:
-    return sum(_parts(shape, context, layers))
-
-
 def _plan(shape: Shape, vram: int, context: Context, layers: int) -> Plan:
-    weights, cache, state, compute = _parts(shape, context, layers)
+    taken = parts(shape, context, layers)
     if layers == 0:
-        weights = cache = state = compute = 0
+        taken = dict.fromkeys(taken, 0) | {"CUDA": CUDA_BYTES}
     return Plan(
         vram_mib=vram // MIB,
         context_tokens=context.tokens,
@@ -126,12 +144,12 @@ def _plan(shape: Shape, vram: int, context: Context, layers: int) -> Plan:
         kv_type=context.kv_type,
         layers_on_gpu=layers,
         layers=len(shape.layers) + 1,
-        weights_mib=_mib(weights),
-        kv_mib=_mib(cache),
-        state_mib=_mib(state),
-        compute_mib=_mib(compute),
-        cuda_mib=_mib(CUDA_BYTES),
-        free_mib=max(0, (vram - CUDA_BYTES - weights - cache - state - compute) // MIB),
+        weights_mib=_mib(taken["weights"]),
+        kv_mib=_mib(taken["KV"]),
+        state_mib=_mib(taken["state"]),
+        compute_mib=_mib(taken["compute"]),
+        cuda_mib=_mib(taken["CUDA"]),
+        free_mib=max(0, (vram - sum(taken.values())) // MIB),
     )
 
 

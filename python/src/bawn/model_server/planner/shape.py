@@ -4,12 +4,14 @@ llama.cpp decides this per architecture, in code (src/models/*.cpp, llama_hparam
 for llama-cpp-python 0.3.36, and is compared with what llama.cpp allocates in tests/unit/model_server/planner.
 """
 
+import math
 from typing import Any, Final, Literal
 
 import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.model_server.planner.gguf_header import Header, Length
+from bawn.model_server.planner.quantisation import quantisation_of
 
 Memory = Literal["full", "window", "recurrent"]
 """Attention to the whole context; to a sliding window of it; a state of fixed size in place of a cache."""
@@ -34,6 +36,8 @@ class Layer(msgspec.Struct, frozen=True):
     k_width: int = 0
     """Numbers of K that a token takes: heads of K and V (fewer than those of Q where they are grouped) times length."""
     v_width: int = 0
+    head: int = 0
+    """What divides the lengths of its heads, of K and of V."""
     weights: int = 0
     """Bytes."""
 
@@ -44,7 +48,7 @@ class Shape(msgspec.Struct, frozen=True):
     architecture: str
     name: str
     quantisation: str
-    """The type that most of its bytes have."""
+    """What the file says of itself, e.g. `Q4_K_M`, or the type that most of its bytes have."""
     trained_context: int
     layers: list[Layer]
     window: int
@@ -57,12 +61,19 @@ class Shape(msgspec.Struct, frozen=True):
     """Everything that is neither a layer nor the embeddings; with the embeddings again where the file has them once."""
     embedding: int
     feed_forward: int
-    heads: int
+    """Numbers between two embeddings, for one token; of experts those that are used together."""
+    experts_used: int
+    """Experts that compute a token; 0: there are none."""
     vocabulary: int
 
     def count(self, memory: Memory) -> int:
         """Layers of a kind."""
         return sum(layer.memory == memory for layer in self.layers)
+
+    @property
+    def head(self) -> int:
+        """What divides the lengths of all heads: a cache's type is possible where its block does; 0: there are none."""
+        return math.gcd(*(layer.head for layer in self.layers))
 
     @property
     def weights(self) -> int:
@@ -136,7 +147,7 @@ def shape_of(header: Header, source: str) -> Shape:
     return Shape(
         architecture=architecture,
         name=str(header.metadata.get("general.name", "")),
-        quantisation=_quantisation(header),
+        quantisation=quantisation_of(header),
         trained_context=of.number("context_length"),
         layers=[_layer(of, index, window, weights) for index, weights in enumerate(by_layer)],
         window=window if architecture in WINDOWED else 0,
@@ -144,8 +155,8 @@ def shape_of(header: Header, source: str) -> Shape:
         input_weights=embeddings,
         output_weights=rest - (embeddings if "output.weight" in sizes else 0),
         embedding=of.number("embedding_length"),
-        feed_forward=of.number("feed_forward_length", 0),
-        heads=of.number("attention.head_count", 0),
+        feed_forward=max(of.number("feed_forward_length", 0), _experts_forward(of)),
+        experts_used=of.number("expert_used_count", 0),
         vocabulary=_vocabulary(header, of),
     )
 
@@ -160,7 +171,13 @@ def _layer(of: _Metadata, index: int, window: int, weights: int) -> Layer:
     swa = "_swa" if memory == "window" else ""
     key = of.number(f"attention.key_length{swa}", of.number("attention.key_length", length))
     value = of.number(f"attention.value_length{swa}", of.number("attention.value_length", length))
-    return Layer(memory=memory, k_width=kv_heads * key, v_width=kv_heads * value, weights=weights)
+    return Layer(
+        memory=memory,
+        k_width=kv_heads * key,
+        v_width=kv_heads * value,
+        head=math.gcd(key, value) if kv_heads else 0,
+        weights=weights,
+    )
 
 
 def _memory(of: _Metadata, index: int, window: int) -> Memory:
@@ -179,18 +196,16 @@ def _memory(of: _Metadata, index: int, window: int) -> Memory:
     return "full"
 
 
+def _experts_forward(of: _Metadata) -> int:
+    each, shared = of.number("expert_feed_forward_length", 0), of.number("expert_shared_feed_forward_length", 0)
+    return of.number("expert_used_count", 0) * each + shared
+
+
 def _state(of: _Metadata) -> int:
     """Numbers of convolution state and recurrent state: llama_hparams::n_embd_r and n_embd_s."""
     inner, state = of.number("ssm.inner_size"), of.number("ssm.state_size")
     convolution = (of.number("ssm.conv_kernel") - 1) * (inner + 2 * of.number("ssm.group_count", 0) * state)
     return convolution + state * inner
-
-
-def _quantisation(header: Header) -> str:
-    sizes: dict[str, int] = {}
-    for tensor in header.tensors:
-        sizes[tensor.kind] = sizes.get(tensor.kind, 0) + tensor.size
-    return max(sizes, key=lambda kind: sizes[kind], default="unknown")
 
 
 def _vocabulary(header: Header, of: _Metadata) -> int:
