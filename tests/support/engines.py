@@ -69,6 +69,7 @@ def breaks_when(broken: threading.Event) -> Callable[[EngineOptions], Runtime]:
 async def engine_on(model: Path, *, steps: Steps | None = None, **options: Any) -> AsyncGenerator[Engine]:
     """A started engine, ready."""
     load = steps.load if steps else options.pop("load", Runtime)
+    options = {"speculation": "off", **options}  # tests count steps
     engine = Engine(EngineOptions(model=model, threads=1, **options), load=load)
     engine.start()
     try:
@@ -104,6 +105,7 @@ async def server_on(
     **settings: Any,
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, Engine]]:
     """A model server on a free port, with a client for it."""
+    settings = {"speculation": "off", **settings}
     chosen = ModelServerSettings(model=str(model), threads=1, alias="tiny", **settings)
     engine = Engine(chosen.engine_options(), load=steps.load if steps else load)
     engine.start()
@@ -132,10 +134,10 @@ def same_up_to_a_near_tie(model: Path, prompt: str, a: list[int], b: list[int]) 
     parts = next((at for at, (x, y) in enumerate(zip(a, b, strict=True)) if x != y), None)
     if parts is None:
         return True
-    runtime = Runtime(EngineOptions(model=model, threads=1))
+    runtime = Runtime(EngineOptions(model=model, threads=1, n_batch=2048))
     tokens = [*runtime.vocabulary.prompt_tokens(prompt), *a[:parts]]
     batch = Batch(len(tokens), 1)
-    index = batch.add(0, 0, tokens, output=True)
+    index = batch.add(0, 0, tokens, outputs=1)
     assert runtime.decode(batch)
     logits = llama.llama_get_logits_ith(runtime.context, index)
     x, y = logits[a[parts]], logits[b[parts]]

@@ -113,8 +113,11 @@ def write_recurrent(path: Path, *, seed: int = 7) -> Path:
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(SIZE)
     _add_vocabulary(writer, CHATML, fim=False)
-    random = np.random.default_rng(seed)
-    shapes = {"token_embd.weight": (SIZE, n_embd), "output.weight": (SIZE, n_embd), "output_norm.weight": (n_embd,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (SIZE, n_embd),
+        "output.weight": (SIZE, n_embd),
+        "output_norm.weight": (n_embd,),
+    }
     for layer in range(2):
         shapes |= {
             f"blk.{layer}.attn_norm.weight": (n_embd,),
@@ -128,6 +131,76 @@ def write_recurrent(path: Path, *, seed: int = 7) -> Path:
             f"blk.{layer}.ssm_d": (n_inner,),
             f"blk.{layer}.ssm_out.weight": (n_embd, n_inner),
         }
+    _add_random(writer, shapes, seed)
+    return path
+
+
+def write_hybrid(path: Path, *, seed: int = 7, n_ctx: int = 4096, fim: bool = False) -> Path:
+    """Write a random model of architecture qwen35: of four layers three are recurrent, as in Qwen3.5 and 3.6."""
+    writer = gguf.GGUFWriter(path, "qwen35")
+    n_embd, n_head, n_kv, length, n_ff = 64, 4, 2, 32, 96
+    state, groups, rank, kernel = 16, 2, 4, 4
+    writer.add_name("hybrid")
+    writer.add_context_length(n_ctx)
+    writer.add_embedding_length(n_embd)
+    writer.add_block_count(4)
+    writer.add_feed_forward_length(n_ff)
+    writer.add_head_count(n_head)
+    writer.add_head_count_kv(n_kv)
+    writer.add_key_length(length)
+    writer.add_value_length(length)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_dimension_count(length)
+    writer.add_array("qwen35.rope.dimension_sections", [4, 2, 2, 0])
+    writer.add_vocab_size(SIZE)
+    ssm = {"conv_kernel": kernel, "inner_size": state * rank, "state_size": state, "time_step_rank": rank}
+    for key, value in {**ssm, "group_count": groups}.items():
+        writer.add_uint32(f"qwen35.ssm.{key}", value)
+    writer.add_uint32("qwen35.full_attention_interval", 4)
+    _add_vocabulary(writer, CHATML, fim=fim)
+    keys, values = state * groups, state * rank
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (SIZE, n_embd),
+        "output.weight": (SIZE, n_embd),
+        "output_norm.weight": (n_embd,),
+    }
+    for layer in range(4):
+        block: dict[str, tuple[int, ...]] = {
+            "attn_norm.weight": (n_embd,),
+            "post_attention_norm.weight": (n_embd,),
+            "ffn_gate.weight": (n_ff, n_embd),
+            "ffn_up.weight": (n_ff, n_embd),
+            "ffn_down.weight": (n_embd, n_ff),
+        }
+        if layer == 3:
+            block |= {
+                "attn_q.weight": (2 * n_head * length, n_embd),
+                "attn_k.weight": (n_kv * length, n_embd),
+                "attn_v.weight": (n_kv * length, n_embd),
+                "attn_output.weight": (n_embd, n_head * length),
+                "attn_q_norm.weight": (length,),
+                "attn_k_norm.weight": (length,),
+            }
+        else:
+            block |= {
+                "attn_qkv.weight": (2 * keys + values, n_embd),
+                "attn_gate.weight": (values, n_embd),
+                "ssm_conv1d.weight": (2 * keys + values, kernel),
+                "ssm_dt.bias": (rank,),
+                "ssm_a": (rank,),
+                "ssm_beta.weight": (rank, n_embd),
+                "ssm_alpha.weight": (rank, n_embd),
+                "ssm_norm.weight": (state,),
+                "ssm_out.weight": (n_embd, values),
+            }
+        shapes |= {f"blk.{layer}.{name}": shape for name, shape in block.items()}
+    _add_random(writer, shapes, seed)
+    return path
+
+
+def _add_random(writer: gguf.GGUFWriter, shapes: Mapping[str, tuple[int, ...]], seed: int) -> None:
+    """Write random tensors, and close the file."""
+    random = np.random.default_rng(seed)
     for name, shape in shapes.items():
         values = random.normal(0, 1.2 / np.sqrt(shape[-1]), shape)
         if "norm" in name:
@@ -139,7 +212,6 @@ def write_recurrent(path: Path, *, seed: int = 7) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def _byte_names() -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Literal
 
 from bawn.contracts.errors import SettingsError
 from bawn.model_server.engine.options import EngineOptions, KvType
@@ -46,6 +47,14 @@ class ModelServerSettings(Settings, frozen=True):
     room for it, else the finest for which there is."""
     queue_size: int = 64
     """Requests that may wait for a slot; more are answered 429."""
+    max_wait_s: float = 300.0
+    """A request that would wait longer for a slot, by how long others took, is answered 429 at once."""
+    cache_mib: int = 1024
+    """Main memory, in MiB, for the beginnings of prompts whose slot somebody else took, and for the checkpoints of
+    models with recurrent layers; 0: none."""
+    speculation: Literal["auto", "off"] = "auto"
+    """Guess the next tokens by what stands in the prompt, and check several in one step, where that pays: `auto`
+    measures it. The answer is the same."""
     token_file: str = ""
     """File with the bearer token that every request must carry; empty: none is asked for."""
     max_body_bytes: int = 32 * 1024 * 1024
@@ -63,14 +72,14 @@ class ModelServerSettings(Settings, frozen=True):
         Raises:
             SettingsError: a number is out of range; names the key and the range.
         """
-        least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "queue_size": 1}
+        least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "queue_size": 1, "cache_mib": 0}
         least |= {"max_body_bytes": 1024, "port": 1}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise SettingsError(f"{key}: is {getattr(self, key)}, and must be at least {low}.")
         if self.n_gpu_layers is not None and self.n_gpu_layers < -1:
             raise SettingsError(f"n_gpu_layers: is {self.n_gpu_layers}, and must be at least -1, which means all.")
-        for key in ("request_timeout_s", "stall_s", "drain_s"):
+        for key in ("request_timeout_s", "max_wait_s", "stall_s", "drain_s"):
             if getattr(self, key) <= 0:
                 raise SettingsError(f"{key}: is {getattr(self, key)}, and must be more than 0 seconds.")
         for key, high in {"n_slots": 256, "port": 65535}.items():
@@ -95,6 +104,9 @@ class ModelServerSettings(Settings, frozen=True):
             n_gpu_layers=self.n_gpu_layers,
             kv_type=self.kv_type,
             queue_size=self.queue_size,
+            max_wait_s=self.max_wait_s,
+            cache_mib=self.cache_mib,
+            speculation=self.speculation,
         )
 
     def default_sampling(self) -> Sampling:

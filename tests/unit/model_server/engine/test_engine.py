@@ -109,7 +109,7 @@ async def test_a_recurrent_model_keeps_what_only_grows_and_starts_over_after_an_
         edited = submit(engine, first + " no, stop", sampling=UNENDING, max_tokens=12)
         await text_of(edited)
         assert edited.progress.cached_tokens == 0
-        assert not engine.runtime.cuts_suffixes
+        assert engine.runtime.memory.recurrent
     for warm in (longer, edited):
         prompt = bytes(warm.sequence.request.tokens).decode()
         async with engine_on(model) as engine:

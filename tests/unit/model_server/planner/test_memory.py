@@ -7,7 +7,7 @@ import llama_cpp.llama_cpp as llama
 import pytest
 
 from bawn.model_server.engine.native_log import NativeLog, native_log
-from bawn.model_server.engine.options import EngineOptions, KvType
+from bawn.model_server.engine.options import EngineOptions, KvType, sequences
 from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.planner.gguf_header import read_header
 from bawn.model_server.planner.memory import Context, compute_bytes, kv_bytes, kv_bytes_per_token, state_bytes
@@ -53,7 +53,7 @@ def test_cache_and_state_are_what_llama_cpp_allocates(tmp_path: Path, model: str
         log = _allocated(path, n_ctx=tokens, n_slots=slots, kv_type=kv_type)
         context = Context(tokens=tokens, slots=slots, kv_type=kv_type)
         assert kv_bytes(shape, context) / MIB == pytest.approx(log.mib("KV"), rel=0.01)
-        assert state_bytes(shape, slots) / MIB == pytest.approx(log.mib("RS"), rel=0.01)
+        assert state_bytes(shape, sequences(slots, fim=False)) / MIB == pytest.approx(log.mib("RS"), rel=0.01)
         assert log.mib("KV") > 1, "the log rounds to 0.01 MiB: a smaller cache would prove nothing"
 
 
@@ -95,7 +95,7 @@ def test_a_recurrent_model_has_a_state_and_no_cache(tmp_path: Path) -> None:
     shape = shape_of(read_header(path), str(path))
     log = _allocated(path, n_ctx=2048, n_slots=16)
     assert kv_bytes(shape, Context(tokens=2048, slots=16)) == 0
-    assert state_bytes(shape, 16) / MIB == pytest.approx(log.mib("RS"), abs=0.006)
+    assert state_bytes(shape, sequences(16, fim=False)) / MIB == pytest.approx(log.mib("RS"), abs=0.006)
 
 
 def test_a_hybrid_pays_for_tokens_in_its_attention_layers_alone(tmp_path: Path) -> None:

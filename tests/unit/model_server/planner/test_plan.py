@@ -9,6 +9,7 @@ from pathlib import Path
 import gguf
 import pytest
 
+from bawn.model_server.engine.options import sequences
 from bawn.model_server.planner.gguf_header import read_header
 from bawn.model_server.planner.memory import Context, compute_bytes, kv_bytes, state_bytes
 from bawn.model_server.planner.plan import CUDA_BYTES, MIB, RESERVED, Plan, plan_for, slots_for
@@ -31,8 +32,8 @@ def shape(model: Path) -> Shape:
 
 def _taken(shape: Shape, plan: Plan) -> int:
     context = Context(tokens=plan.context_tokens, slots=plan.slots, kv_type=plan.kv_type)
-    whole = shape.weights + kv_bytes(shape, context) + state_bytes(shape, plan.slots) + compute_bytes(shape, context)
-    return whole + CUDA_BYTES
+    state = state_bytes(shape, sequences(plan.slots, fim=True))
+    return shape.weights + kv_bytes(shape, context) + state + compute_bytes(shape, context) + CUDA_BYTES
 
 
 @pytest.mark.parametrize("gib", [20, 24, 32, 48, 80])
@@ -115,7 +116,7 @@ def test_the_command_compares_quantisations_and_cards_within_80_columns(model: P
     assert [name for name, line in rows.items() if " * " in line] == ["Q4_K_M"]
     assert "are estimates" in run.stdout
     # Sixteen bits a weight are too much for all cards but the largest, where the whole context fits.
-    assert rows["F16"].split()[1:] == ["48,873", "12/65", "17/65", "27/65", "38/65", "59/65", "256k", "f16"]
+    assert rows["F16"].split()[1:] == ["48,873", "11/65", "17/65", "27/65", "38/65", "59/65", "256k", "f16"]
 
 
 def test_the_own_quantisation_is_in_the_comparison_with_the_sizes_of_the_file(model: Path, shape: Shape) -> None:

@@ -13,10 +13,11 @@ from bawn.contracts.errors import InternalError, RequestError, Unavailable
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.generation import Generation
 from bawn.model_server.engine.options import EngineOptions
-from bawn.model_server.engine.runtime import EngineFault, Runtime
+from bawn.model_server.engine.runtime import Aborted, EngineFault, Runtime
 from bawn.model_server.engine.scheduler import Run, Scheduler
 from bawn.model_server.engine.sequence import GenerationRequest, Output, Sequence
-from bawn.model_server.engine.slots import Slot, SlotView
+from bawn.model_server.engine.slots import SlotView
+from bawn.model_server.engine.speculation import MEASURED, Costs
 from bawn.model_server.engine.stats import Stats
 from bawn.model_server.engine.waiting import WaitingLine
 from bawn.service.logs import event
@@ -38,14 +39,17 @@ class Engine:
         self._options = options
         self._load = load
         self.stats = Stats()
-        self.line = WaitingLine(options.queue_size, options.n_slots)
+        self.line = WaitingLine(options.queue_size, options.n_slots, max_wait_s=options.max_wait_s)
         self.state: State = "loading"
         self.fault: BaseException | None = None
         """What ended the engine: `SettingsError` when the model could not be loaded."""
         self._runtime: Runtime | None = None
-        self._slots: list[Slot] = []
+        self.scheduler: Scheduler | None = None
+        """The engine thread's own; others may look while no sequence is at work."""
         self._tick = monotonic()
         self._stopping = False
+        self._stepping = threading.Lock()
+        self._fed_alone: Sequence | None = None  # whose prompt the step under way feeds, and hardly anything else
         self._changed = asyncio.Event()  # loading is over, or the engine has failed
         self._failed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,7 +102,7 @@ class Engine:
 
     def slots(self) -> list[SlotView]:
         """What the slots do, in numbers."""
-        return [slot.view() for slot in self._slots]
+        return [slot.view() for slot in self.scheduler.slots] if self.scheduler else []
 
     def submit(self, request: GenerationRequest) -> Generation:
         """Queue a generation.
@@ -115,6 +119,9 @@ class Engine:
     def _cancel(self, sequence: Sequence) -> None:
         sequence.cancelled = True
         self.line.leave(sequence)
+        with self._stepping:
+            if self._fed_alone is sequence and self._runtime is not None:
+                self._runtime.abort(True)
         self.line.wake()
 
     def halt(self) -> None:
@@ -142,8 +149,16 @@ class Engine:
         try:
             runtime = self._load(self._options)
             runtime.warm_up()
-            scheduler = Scheduler(runtime, self._options.n_slots, self.line, self.stats)
-            self._runtime, self._slots = runtime, scheduler.slots
+            costs = Costs(runtime.measure(MEASURED) if self._options.speculation == "auto" else {})
+            scheduler = Scheduler(
+                runtime,
+                self._options.n_slots,
+                self.line,
+                self.stats,
+                cache_bytes=self._options.cache_mib << 20,
+                costs=costs,
+            )
+            self._runtime, self.scheduler = runtime, scheduler
             self.state = "ready"
             self._post(self._changed.set)
             event(_log, "model_ready", context=runtime.n_ctx, slots=self._options.n_slots, batch=runtime.n_batch)
@@ -169,7 +184,7 @@ class Engine:
             self._post(sequence.deliver, Output(error=error))
 
     def _work(self, runtime: Runtime, scheduler: Scheduler) -> None:
-        batch = Batch(runtime.n_batch, self._options.n_slots)
+        batch = Batch(runtime.n_batch, runtime.n_sequences)
         while not self._stopping:
             self._tick = monotonic()
             for slot in scheduler.slots:
@@ -192,9 +207,17 @@ class Engine:
         limit = batch.capacity
         while runs := scheduler.compose(batch, limit):
             started = monotonic()
-            if scheduler.fits(batch) and runtime.decode(batch):
+            try:
+                decoded = scheduler.fits(batch) and self._step(runtime, batch, runs)
+            except Aborted:
+                scheduler.undo(runs)
+                self.stats.aborted_steps += 1
+                return []
+            if decoded:
+                seconds = monotonic() - started
                 self.stats.steps += 1
-                self.stats.decode_s += monotonic() - started
+                self.stats.decode_s += seconds
+                scheduler.took(runs, seconds)
                 self.stats.fed_tokens += scheduler.commit(runs)
                 return runs
             if scheduler.make_room():
@@ -209,21 +232,42 @@ class Engine:
             scheduler.release(slot)
         return []
 
+    def _step(self, runtime: Runtime, batch: Batch, runs: list[Run]) -> bool:
+        """Decode; a client that leaves while hardly anything but its prompt is fed ends the step."""
+        largest = max(runs, key=lambda run: run.size)
+        alone = len(runs) == 1 if runtime.memory.recurrent else largest.size > batch.size // 2
+        with self._stepping:
+            self._fed_alone = largest.slot.sequence if alone else None
+            runtime.abort(self._fed_alone is not None and self._fed_alone.cancelled)
+        try:
+            return runtime.decode(batch)
+        finally:
+            with self._stepping:
+                self._fed_alone = None
+                runtime.abort(False)
+
     def _sample(
         self, runtime: Runtime, scheduler: Scheduler, runs: list[Run], outputs: list[tuple[Sequence, Output]]
     ) -> None:
-        for slot, _, index in runs:
-            sequence = slot.sequence
-            if index is None or sequence is None or sequence.cancelled:
+        for run in runs:
+            sequence = run.slot.sequence
+            if run.output is None or sequence is None or sequence.cancelled:
                 continue
-            output = sequence.sample(runtime, index)
-            self.stats.generated_tokens += 1
+            right = 0
+            while True:
+                output = sequence.sample(runtime, run.output - len(run.draft) + right)
+                self.stats.generated_tokens += 1
+                if output.text or output.logprobs or output.finish is not None:
+                    outputs.append((sequence, output))
+                if output.finish is not None or right == len(run.draft) or sequence.tokens[-1] != run.draft[right]:
+                    break
+                right += 1
+            if run.draft:
+                scheduler.settle(run, right)
             if output.finish is not None:
                 if sequence.progress.admitted is not None:
                     self.line.served(monotonic() - sequence.progress.admitted)
-                scheduler.release(slot)
-            if output.text or output.logprobs or output.finish is not None:
-                outputs.append((sequence, output))
+                scheduler.release(run.slot)
 
 
 def _deliver(outputs: list[tuple[Sequence, Output]]) -> None:

@@ -29,9 +29,20 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Type of the KV cache's numbers; None: the finest that there is room for."""
     queue_size: int = 64
     """Requests that may wait for a slot."""
+    max_wait_s: float = float("inf")
+    """Who would wait longer for a slot, by what is known, is refused at once."""
+    cache_mib: int = 0
+    """Host memory for beginnings of prompts and for checkpoints, in MiB."""
+    speculation: Literal["auto", "off"] = "auto"
+    """Guess what comes next by what stands in the prompt, and check it, where that pays."""
 
 
 DEFAULT_CONTEXT = 8192
+
+
+def sequences(n_slots: int, *, fim: bool) -> int:
+    """Sequences of a context with so many slots: one for autocomplete, where the model has it, and one for copying."""
+    return n_slots + int(fim) + 1
 
 
 def physical_cores() -> int:

@@ -2,16 +2,20 @@
 
 import ctypes
 import logging
+from collections.abc import Sequence as Items
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 import llama_cpp.llama_cpp as llama
 
 from bawn.contracts.errors import SettingsError
+from bawn.model_server.engine.abort import Abort
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.candidates import Candidates
+from bawn.model_server.engine.memory import Memory
 from bawn.model_server.engine.native_log import native_log
-from bawn.model_server.engine.options import EngineOptions, physical_cores
+from bawn.model_server.engine.options import EngineOptions, physical_cores, sequences
 from bawn.model_server.engine.vocabulary import Vocabulary
 from bawn.model_server.gpu.devices import hardware
 from bawn.model_server.gpu.offload import missing_layers, planned_layers
@@ -19,6 +23,9 @@ from bawn.model_server.planner.start import Allocation, allocations, planned, re
 from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.model_server.engine")
+
+_ABORTED: Final = 2
+"""`llama_decode`: the abort callback said so."""
 
 _KV_TYPES = {
     "f16": llama.GGML_TYPE_F16,
@@ -30,6 +37,10 @@ _KV_TYPES = {
 
 class EngineFault(Exception):
     """llama.cpp failed in a way after which its state can't be trusted."""
+
+
+class Aborted(Exception):
+    """A decode step was broken off, as it was asked for."""
 
 
 def check_gguf(path: Path) -> None:
@@ -76,9 +87,9 @@ class Runtime:
         except BaseException:
             self.close()
             raise
-        self._memory: Any = llama.llama_get_memory(self._context)
-        self.cuts_suffixes = True
-        """Whether the end of a sequence can be forgotten; found out at the first refusal (recurrent models)."""
+        recurrent = llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model)
+        self.memory = Memory(self._context, self.n_sequences, recurrent=bool(recurrent))
+        self._abort = Abort(self._context)
 
     def _load(self, options: EngineOptions, layers: int) -> Any:
         params = llama.llama_model_default_params()
@@ -118,7 +129,8 @@ class Runtime:
         params.n_ctx = allocation.tokens
         params.n_batch = min(options.n_batch, allocation.tokens)
         params.n_ubatch = min(params.n_batch, 512)
-        params.n_seq_max = options.n_slots
+        self.n_sequences = sequences(options.n_slots, fim=self.vocabulary.has_fim)
+        params.n_seq_max = self.n_sequences
         params.n_threads = params.n_threads_batch = options.threads or physical_cores()
         params.kv_unified = True  # one long session may use the whole cache
         params.type_k = params.type_v = _KV_TYPES[allocation.kv_type]
@@ -158,34 +170,58 @@ class Runtime:
             EngineFault: the model can't decode.
         """
         batch = Batch(1, 1)
-        batch.add(0, 0, [next(iter(self.vocabulary.end_tokens), 0)], output=True)
+        batch.add(0, 0, [self._any_token], outputs=1)
         llama.llama_set_warmup(self._context, True)
         fits = self.decode(batch)
         llama.llama_set_warmup(self._context, False)
         llama.llama_synchronize(self._context)
-        llama.llama_memory_clear(self._memory, True)
+        self.memory.clear_all()
         if not fits:
             raise EngineFault("the warm-up found no room in an empty context")
+
+    @property
+    def _any_token(self) -> int:
+        return next(iter(self.vocabulary.end_tokens), 0)
+
+    def measure(self, sizes: Items[int], *, most_s: float = 2.0) -> dict[int, float]:
+        """Seconds of a decode step of each size, the better of two; larger ones are left out when it takes `most_s`."""
+        measured: dict[int, float] = {}
+        began = monotonic()
+        for size in (one for one in sizes if one <= min(self.n_batch, self.n_ctx)):
+            batch = Batch(size, 1)
+            batch.add(0, 0, [self._any_token] * size, outputs=size)
+            seconds: list[float] = []
+            for _ in range(2):
+                started = monotonic()
+                self.decode(batch)
+                llama.llama_synchronize(self._context)
+                seconds.append(monotonic() - started)
+                self.memory.clear_all()
+            measured[size] = min(seconds)
+            if monotonic() - began > most_s:
+                break
+        return measured
 
     def decode(self, batch: Batch) -> bool:
         """Run the batch. False: the cache has no room for it, and nothing has changed.
 
         Raises:
+            Aborted: as `abort` asked; what the batch's sequences hold beyond what they held is undefined.
             EngineFault: any other failure.
         """
         code = int(llama.llama_decode(self._context, batch.raw))
+        if code == _ABORTED:
+            raise Aborted
         if code not in (0, 1):
             raise EngineFault(f"llama_decode returned {code}")
         return code == 0
 
-    def cut(self, sequence: int, length: int) -> bool:
-        """Forget what `sequence` holds from position `length` on; False where the model can't, and forgot it all."""
-        if length and self.cuts_suffixes:
-            if llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
-                return True
-            self.cuts_suffixes = False
-        llama.llama_memory_seq_rm(self._memory, sequence, -1, -1)
-        return length == 0
+    def abort(self, wanted: bool) -> None:
+        """End the decode step under way, within some milliseconds, and any that is begun before this is taken back.
+
+        The one method that other threads may call.
+        """
+        self._abort.set(wanted)
 
     def close(self) -> None:
         """Free context and model."""

@@ -1,31 +1,74 @@
 """Who gets a slot, and what goes into the next batch."""
 
-from typing import NamedTuple
+from collections import Counter
+from time import monotonic
+from typing import Final, NamedTuple
 
 from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.cache import PromptCache
+from bawn.model_server.engine.memory import Memory
+from bawn.model_server.engine.prefixes import PrefixTree
 from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.engine.sequence import Sequence
-from bawn.model_server.engine.slots import Slot, choose
+from bawn.model_server.engine.slots import Slot
+from bawn.model_server.engine.speculation import Costs, draft_length
 from bawn.model_server.engine.stats import Stats
-from bawn.model_server.engine.waiting import WaitingLine
+from bawn.model_server.engine.waiting import RANKS, WaitingLine
+
+SMOOTH_S: Final = 0.15
+"""So long may a step take in which prompts are fed beside answers under way."""
+PROMPT_S: Final = 0.06
+"""So long may a step take while people type: the next autocomplete may come in the middle of it."""
+TYPING_S: Final = 10.0
+"""People type for so long after their last autocomplete."""
+LEAST_CHUNK: Final = 32
 
 
 class Run(NamedTuple):
-    """Tokens of one slot in a batch; `output` is the batch index whose logits give the next token, or None."""
+    """Tokens of one slot in a batch.
+
+    `output` is the batch index of the last token whose logits are there, or None; those of a draft come just before it.
+    """
 
     slot: Slot
     size: int
     output: int | None
+    draft: list[int]
 
 
 class Scheduler:
     """The slots of one runtime. Used by the engine thread alone."""
 
-    def __init__(self, runtime: Runtime, n_slots: int, line: WaitingLine, stats: Stats) -> None:
+    def __init__(
+        self, runtime: Runtime, n_slots: int, line: WaitingLine, stats: Stats, *, cache_bytes: int, costs: Costs
+    ) -> None:
+        """Idle slots.
+
+        Args:
+            runtime: the model.
+            n_slots: requests that are decoded at the same time; one more for autocomplete, where the model has it.
+            line: who waits.
+            stats: what is done is counted here.
+            cache_bytes: host memory for beginnings of prompts.
+            costs: of decode steps; without any, nothing is drafted.
+        """
         self._runtime = runtime
+        self._memory: Memory = runtime.memory
         self._line = line
         self._stats = stats
-        self.slots = [Slot(number) for number in range(n_slots)]
+        self.costs = costs
+        self._fim_at = float("-inf")
+        self._prefill_rate = 0.0  # tokens a second
+        slots = [Slot(number) for number in range(n_slots)]
+        if runtime.vocabulary.has_fim:
+            slots.append(Slot(n_slots, reserved=True))
+        tree = PrefixTree(cache_bytes, whole=self._memory.recurrent)
+        self.cache = PromptCache(self._memory, slots, tree, runtime.n_cells, stats)
+
+    @property
+    def slots(self) -> list[Slot]:
+        """All of them."""
+        return self.cache.slots
 
     @property
     def busy(self) -> list[Slot]:
@@ -35,22 +78,33 @@ class Scheduler:
 
     def admit(self) -> None:
         """Give idle slots to waiting sequences, as long as the cache can hold all of their prompts."""
-        while (idle := [slot for slot in self.slots if slot.sequence is None]) and (sequence := self._line.head()):
-            active = sum(len(slot.sequence.tokens) + 1 for slot in self.slots if slot.sequence)
-            if active and active + len(sequence.tokens) + 1 > self._runtime.n_cells:
+        while idle := [slot for slot in self.slots if slot.sequence is None]:
+            at_work = Counter(slot.sequence.request.user for slot in self.slots if slot.sequence)
+            only_fim = all(slot.reserved for slot in idle)
+            sequence = self._line.next(at_work, only=_is_fim if only_fim else None)
+            if sequence is None:
                 return
-            if not self._line.leave(sequence) or sequence.cancelled:
+            if sequence.cancelled:
+                self._line.leave(sequence)
                 continue
+            if not self._fits(sequence) or not self._line.leave(sequence, served=True):
+                return
             self._place(sequence, idle)
 
+    def _fits(self, sequence: Sequence) -> bool:
+        active = sum(len(slot.sequence.tokens) + 1 - slot.shared for slot in self.slots if slot.sequence)
+        return not active or active + len(sequence.tokens) + 1 <= self._runtime.n_cells
+
     def _place(self, sequence: Sequence, idle: list[Slot]) -> None:
-        slot, shared = choose(idle, sequence.tokens)
-        if shared < len(slot.held) and not self._runtime.cut(slot.number, shared):
-            shared = 0
-        del slot.held[shared:]
+        if sequence.request.kind != "fim":
+            idle = [slot for slot in idle if not slot.reserved]
+        else:
+            self._fim_at = monotonic()
+            idle = [slot for slot in idle if slot.reserved] or idle
+        slot, cached = self.cache.seat(sequence.tokens, idle)
         slot.sequence = sequence
-        sequence.begin(shared, self._runtime.vocabulary)
-        self._stats.cached_tokens += shared
+        sequence.begin(cached, self._runtime.vocabulary)
+        self._stats.cached_tokens += cached
 
     def release(self, slot: Slot) -> None:
         """Free the slot; what it holds stays for the next prompt that begins like it."""
@@ -60,43 +114,115 @@ class Scheduler:
             sequence.close()
 
     def compose(self, batch: Batch, limit: int) -> list[Run]:
-        """Fill `batch`: one token of each slot that generates, then prompts up to `limit` tokens in all."""
+        """Fill `batch`: a token of each slot that generates, with a draft where that pays; then prompts up to `limit`.
+
+        Of prompts, the most urgent class alone is fed, in equal shares for each user.
+        """
         batch.clear()
+        limit = min(limit, batch.capacity)
         busy = self.busy
-        generating = [slot for slot in busy if slot.pending == 1]
         runs: list[Run] = []
-        for slot in generating + [slot for slot in busy if slot.pending > 1]:
-            room = min(limit, batch.capacity) - batch.size
-            if room <= 0 or slot.sequence is None:
+        generating = [slot for slot in busy if slot.pending == 1]
+        for slot in generating:
+            if batch.size >= limit or slot.sequence is None:
                 break
-            start, size = len(slot.held), min(slot.pending, room)
-            last = size == slot.pending
-            index = batch.add(slot.number, start, slot.sequence.tokens[start : start + size], output=last)
-            runs.append(Run(slot, size, index if last else None))
+            runs.append(self._generate(batch, slot, slot.sequence, len(generating), limit))
+        prompts = [slot for slot in busy if slot.pending > 1]
+        if not prompts:
+            return runs
+        first = min(RANKS[slot.sequence.request.kind] for slot in prompts if slot.sequence)
+        urgent = [slot for slot in prompts if slot.sequence and RANKS[slot.sequence.request.kind] == first]
+        room = min(limit - batch.size, self._chunk(bool(generating)))
+        for slot, share in _shares(urgent, room).items():
+            runs.append(self._feed(batch, slot, share))
         return runs
+
+    def _generate(self, batch: Batch, slot: Slot, sequence: Sequence, others: int, limit: int) -> Run:
+        start = len(slot.held)
+        room = min(limit - batch.size - 1, sequence.room(self._runtime.n_ctx) - 1, self._free_cells(batch) - 1)
+        draft: list[int] = []
+        if sequence.lookup is not None and not self._memory.recurrent:
+            wanted = min(room, draft_length(self.costs, sequence.chance, others - 1))
+            draft = sequence.lookup.draft(sequence.tokens, wanted) if wanted > 0 else []
+            if not draft:
+                sequence.chance = sequence.chance.without()
+        index = batch.add(slot.number, start, [sequence.tokens[start], *draft], outputs=1 + len(draft))
+        return Run(slot, 1 + len(draft), index, draft)
+
+    def _free_cells(self, batch: Batch) -> int:
+        return self._runtime.n_cells - self.cache.used - batch.size
+
+    def _feed(self, batch: Batch, slot: Slot, size: int) -> Run:
+        assert slot.sequence is not None  # noqa: S101 - only slots at work are fed
+        start = len(slot.held)
+        border = slot.sequence.next_border(start) if self._memory.recurrent else None
+        if border is not None:
+            size = min(size, border - start)
+        last = size == slot.pending
+        index = batch.add(slot.number, start, slot.sequence.tokens[start : start + size], outputs=int(last))
+        return Run(slot, size, index if last else None, [])
+
+    def _chunk(self, generating: bool) -> int:
+        """Tokens of prompts that one step may feed."""
+        seconds = SMOOTH_S if generating else float("inf")
+        if monotonic() - self._fim_at < TYPING_S:
+            seconds = PROMPT_S
+        if seconds == float("inf") or not self._prefill_rate:
+            return self._runtime.n_batch
+        return max(LEAST_CHUNK, int(seconds * self._prefill_rate))
+
+    def took(self, runs: list[Run], seconds: float) -> None:
+        """A step of these runs took so long."""
+        size = sum(run.size for run in runs)
+        if all(run.output is not None and run.slot.pending <= 1 for run in runs):
+            self.costs.saw(size, seconds)
+        elif size >= LEAST_CHUNK:
+            rate = size / max(seconds, 1e-6)
+            self._prefill_rate += (0.3 if self._prefill_rate else 1.0) * (rate - self._prefill_rate)
 
     def fits(self, batch: Batch) -> bool:
         """Whether the cache has a free cell for every token of the batch."""
-        return sum(len(slot.held) for slot in self.slots) + batch.size <= self._runtime.n_cells
+        return self.cache.used + batch.size <= self._runtime.n_cells
 
     def commit(self, runs: list[Run]) -> int:
         """The batch was decoded: its tokens are in the cache. Returns how many of them were of prompts."""
         fed = 0
-        for slot, size, _ in runs:
-            if slot.sequence is not None:
-                start = len(slot.held)
-                slot.held += slot.sequence.tokens[start : start + size]
-                fed += size if slot.sequence.progress.first_token is None else 0
+        for slot, size, _, draft in runs:
+            sequence = slot.sequence
+            if sequence is None:
+                continue
+            start = len(slot.held)
+            slot.held += [*sequence.tokens[start : start + size - len(draft)], *draft]
+            fed += size if sequence.progress.first_token is None else 0
+            if self._memory.recurrent and sequence.at_border(len(slot.held)):
+                self.cache.take_checkpoint(slot)
         return fed
+
+    def settle(self, run: Run, right: int) -> None:
+        """Of the run's draft only the first `right` tokens came: the others are forgotten."""
+        sequence, wrong = run.slot.sequence, len(run.draft) - right
+        self._stats.drafted_tokens += len(run.draft)
+        self._stats.accepted_tokens += right
+        if sequence is not None and sequence.lookup is not None:
+            sequence.lookup.settle(right)
+            sequence.chance = sequence.chance.after(len(run.draft), right)
+        if wrong:
+            self.cache.cut(run.slot, len(run.slot.held) - wrong)
+
+    def undo(self, runs: list[Run]) -> None:
+        """The decode step was broken off: every sequence in it goes back to where it was, or begins anew."""
+        for run in runs:
+            if self._memory.recurrent:
+                self.cache.empty(run.slot)
+            else:
+                self.cache.cut(run.slot, len(run.slot.held))
 
     def make_room(self) -> bool:
         """Forget the idle slot that was used longest ago, else send the youngest sequence back to the line.
 
         False: one sequence alone fills the cache.
         """
-        idle = [slot for slot in self.slots if slot.sequence is None and slot.held]
-        if idle:
-            self._forget(min(idle, key=lambda slot: slot.used))
+        if self.cache.forget_idle():
             return True
         busy = self.busy
         if len(busy) < 2:
@@ -105,10 +231,31 @@ class Scheduler:
         if slot.sequence is not None:
             self._line.rejoin(slot.sequence)
             slot.sequence = None
-        self._forget(slot)
+        self.cache.forget(slot)
         self._stats.preemptions += 1
         return True
 
-    def _forget(self, slot: Slot) -> None:
-        self._runtime.cut(slot.number, 0)
-        slot.held.clear()
+
+def _is_fim(sequence: Sequence) -> bool:
+    return sequence.request.kind == "fim"
+
+
+def _shares(slots: list[Slot], room: int) -> dict[Slot, int]:
+    """How many tokens of each slot's prompt are fed: equal shares for each user, what one can't use for the others."""
+    shares: dict[Slot, int] = {}
+    users: dict[str, list[Slot]] = {}
+    for slot in slots:
+        if slot.sequence is not None:
+            users.setdefault(slot.sequence.request.user, []).append(slot)
+    # Whoever needs least is served first, so that what they leave goes to the others.
+    waiting = sorted(users.values(), key=lambda of: sum(slot.pending for slot in of))
+    for number, of in enumerate(waiting):
+        share = max(room // (len(waiting) - number), min(room, LEAST_CHUNK))
+        for slot in of:
+            size = min(share, slot.pending)
+            if size <= 0:
+                break
+            shares[slot] = size
+            share -= size
+            room -= size
+    return shares

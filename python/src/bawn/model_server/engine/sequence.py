@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -10,12 +10,19 @@ import numpy as np
 from bawn.contracts.errors import RequestError
 from bawn.model_server.engine.candidates import log_probabilities
 from bawn.model_server.engine.grammar import Grammar
+from bawn.model_server.engine.lookup import Lookup
 from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.engine.sampling import Sampler, Sampling
+from bawn.model_server.engine.speculation import Chance
 from bawn.model_server.engine.text import TextStream
 from bawn.model_server.engine.vocabulary import Vocabulary
 
 FinishReason = Literal["stop", "length"]
+Kind = Literal["fim", "chat", "background"]
+"""How urgent a request is: somebody types and waits; somebody waits; nobody does."""
+
+LEAST_GAP: Final = 64
+"""Tokens between two places to which a model with recurrent layers can go back."""
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +38,13 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Holds what is generated to a form. One generation's own."""
     shown: frozenset[int] = frozenset()
     """Control tokens that come out as their text; others come out as nothing."""
+    kind: Kind = "chat"
+    user: str = ""
+    """Whose request it is, by any name: users get equal shares."""
+    borders: tuple[int, ...] = ()
+    """Where messages begin in the prompt, but for the first: later prompts may go on from there."""
+    speculative: bool = True
+    """Tokens may be guessed and checked, several in one step. The answer is the same."""
     logprobs: int | None = None
     """So many of the likeliest tokens are told with each token; None: no probabilities at all."""
 
@@ -76,6 +90,9 @@ class Sequence:
         """Prompt and what was generated."""
         self.progress = Progress(prompt_tokens=len(request.tokens), submitted=monotonic())
         self.cancelled = False
+        self.lookup = Lookup() if request.speculative else None
+        self.chance = Chance()
+        self._borders = _worth_keeping(request.borders, len(request.tokens))
         self._text = TextStream(request.stops)
         self._sampler: Sampler | None = None
 
@@ -85,6 +102,21 @@ class Sequence:
             self.progress.admitted = monotonic()
             self.progress.cached_tokens = cached_tokens
             self._sampler = Sampler(self.request.sampling, vocabulary, self.request.tokens, self.request.grammar)
+
+    def next_border(self, position: int) -> int | None:
+        """The next place behind `position` that is worth a checkpoint."""
+        return next((border for border in self._borders if border > position), None)
+
+    def at_border(self, position: int) -> bool:
+        """Whether `position` is worth a checkpoint."""
+        return position in self._borders
+
+    def room(self, n_ctx: int) -> int:
+        """Tokens that may still be generated."""
+        left = n_ctx - len(self.tokens)
+        if self.request.max_tokens is None:
+            return left
+        return min(left, self.request.max_tokens - self.progress.generated_tokens)
 
     def sample(self, runtime: Runtime, index: int) -> Output:
         """Choose the next token from the logits of the batch's token `index`."""
@@ -122,3 +154,14 @@ class Sequence:
         """Free the sampler."""
         if self._sampler is not None:
             self._sampler.close()
+
+
+def _worth_keeping(borders: tuple[int, ...], length: int) -> tuple[int, ...]:
+    """Borders that are not too near to each other; the last one, where the answer begins, always."""
+    kept: list[int] = []
+    inner = [border for border in borders if 0 < border < length]
+    for border in inner or ([length - 1] if length > LEAST_GAP else []):
+        if kept and border - kept[-1] < LEAST_GAP and border != inner[-1]:
+            continue
+        kept.append(border)
+    return tuple(kept)

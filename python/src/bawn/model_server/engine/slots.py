@@ -1,15 +1,13 @@
-"""Slots: the sequences of the KV cache, what each holds, and which of them a prompt should take."""
+"""Slots: the sequences of the KV cache, and what each holds."""
 
-from collections.abc import Sequence as Items
+from typing import NamedTuple
 
 import msgspec
 
+from bawn.model_server.engine.memory import Bytes
 from bawn.model_server.engine.sequence import Sequence
 
 _BLOCK = 256
-
-MIN_SHARE = 0.1
-"""A shared beginning shorter than this part of a prompt does not make a slot worth overwriting: llama-server's rule."""
 
 
 class SlotView(msgspec.Struct, frozen=True):
@@ -23,21 +21,47 @@ class SlotView(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
+class Checkpoint(NamedTuple):
+    """A place to which a slot of a model with recurrent layers can go back."""
+
+    length: int
+    """Tokens before it."""
+    state: Bytes
+
+
 class Slot:
     """One sequence of the cache."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, reserved: bool = False) -> None:
         self.number = number
+        self.reserved = reserved
+        """For autocomplete alone, which can't wait until somebody's long answer is done."""
         self.held: list[int] = []
         """Tokens whose keys and values are in the cache."""
+        self.checkpoints: list[Checkpoint] = []
+        """In the order of their lengths; none is longer than what is held."""
         self.sequence: Sequence | None = None
         self.used = 0
         """Decode step at which the slot was last busy."""
+        self.owner: Slot | None = None
+        """Whose cells the first `shared` of the slot's tokens are in."""
+        self.shared = 0
 
     @property
     def pending(self) -> int:
         """Tokens of the sequence that are not in the cache yet; one while it generates."""
         return 0 if self.sequence is None else len(self.sequence.tokens) - len(self.held)
+
+    @property
+    def cells(self) -> int:
+        """Cells of the cache that no other slot accounts for."""
+        return len(self.held) - self.shared
+
+    def shorten(self, length: int) -> None:
+        """Keep the books: the slot holds its first `length` tokens only."""
+        del self.held[length:]
+        self.checkpoints = [one for one in self.checkpoints if one.length <= length]
+        self.shared = min(self.shared, length)
 
     def view(self) -> SlotView:
         """The slot in numbers. Safe to call while the engine works."""
@@ -62,17 +86,3 @@ def common_prefix(a: list[int], b: list[int]) -> int:
     while at < end and a[at] == b[at]:
         at += 1
     return at
-
-
-def choose(idle: Items[Slot], tokens: list[int]) -> tuple[Slot, int]:
-    """The idle slot for a prompt, and how many of the prompt's tokens its cache already holds.
-
-    The longest match wins; where none is worth it, the slot that was busy longest ago (an empty one first).
-    The last token of a prompt is always fed again, since its logits are needed.
-    """
-    matches = [(common_prefix(slot.held, tokens), slot) for slot in idle]
-    best, slot = max(matches, key=lambda match: (match[0], -match[1].used))
-    if best < MIN_SHARE * len(tokens):
-        slot = min(idle, key=lambda slot: (bool(slot.held), slot.used))
-        best = common_prefix(slot.held, tokens)
-    return slot, min(best, len(tokens) - 1)

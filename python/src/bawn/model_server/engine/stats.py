@@ -13,7 +13,16 @@ class Stats(msgspec.Struct):
     fed_tokens: int = 0
     """Prompt tokens decoded."""
     cached_tokens: int = 0
-    """Prompt tokens found in a slot."""
+    """Prompt tokens that were not decoded again."""
+    loaded_tokens: int = 0
+    """Of them, those that came from host memory."""
+    parked_tokens: int = 0
+    """Tokens copied to host memory."""
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    """Tokens of drafts that were right."""
+    aborted_steps: int = 0
+    """Decode steps broken off because the client whose prompt they fed had left."""
     generated_tokens: int = 0
     cancelled: int = 0
     """Sequences that gave up their slot because their client left."""

@@ -52,10 +52,10 @@ def row_bytes(numbers: int, kv_type: KvType) -> int:
     return -(-numbers // block) * size
 
 
-def state_bytes(shape: Shape, slots: int, layers: list[Layer] | None = None) -> int:
-    """Recurrent state: always F32, once for each slot."""
+def state_bytes(shape: Shape, sequences: int, layers: list[Layer] | None = None) -> int:
+    """Recurrent state: always F32, once for each sequence, of which a context has more than slots."""
     recurrent = sum(layer.memory == "recurrent" for layer in (shape.layers if layers is None else layers))
-    return recurrent * slots * shape.state * 4
+    return recurrent * sequences * shape.state * 4
 
 
 def compute_bytes(shape: Shape, context: Context) -> int:
@@ -71,7 +71,7 @@ def compute_bytes(shape: Shape, context: Context) -> int:
     embeddings = 6 + shape.experts_used
     activations = (embeddings * shape.embedding + 3 * shape.feed_forward + 2 * widest) * tokens * 4
     # A gated delta net works in chunks of 64 tokens, on copies of its inputs and its state.
-    delta = 6 * shape.state * 4 + 8 * shape.embedding * tokens * 4 if shape.state else 0
+    delta = (6 + 2 * context.slots) * shape.state * 4 + 8 * shape.embedding * tokens * 4 if shape.state else 0
     # Half-precision; layers with a sliding window have their own.
     mask = _padded(context.tokens) * tokens * 2 * (2 if shape.window else 1)
     return logits + activations + delta + mask

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from bawn.model_server.engine.options import KvType
+from bawn.model_server.engine.options import KvType, sequences
 from bawn.model_server.planner.memory import KV_BLOCKS, Context, compute_bytes, kv_bytes, state_bytes
 from bawn.model_server.planner.shape import Shape
 
@@ -39,7 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weights_mib: int
     kv_mib: int
     state_mib: int
-    """Recurrent state of all slots."""
+    """Recurrent state of all sequences."""
     compute_mib: int
     cuda_mib: int
     free_mib: int
@@ -117,7 +117,7 @@ def parts(shape: Shape, context: Context, layers: int | None = None) -> dict[Par
     return {
         "weights": sum(layer.weights for layer in on_gpu) + (shape.output_weights if layers else 0),
         "KV": kv_bytes(shape, context, on_gpu),
-        "state": state_bytes(shape, context.slots, on_gpu),
+        "state": state_bytes(shape, sequences(context.slots, fim=True), on_gpu),
         "compute": compute_bytes(shape, context),
         "CUDA": CUDA_BYTES,
     }
