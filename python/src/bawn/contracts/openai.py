@@ -54,6 +54,8 @@ class Sampling(Wire, frozen=True, kw_only=True):
     ignore_eos: bool = False
     """Our extension, and llama.cpp's: go on past the end-of-generation token, for measuring."""
     user: str | None = None
+    prompt_cache_key: str | None = None
+    """Names the conversation: a hint."""
 
 
 class JsonSchema(Wire, frozen=True):

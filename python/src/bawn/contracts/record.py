@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from bawn.contracts.hints import Urgency
+
 Surface = Literal["chat", "completions", "fim", "embeddings", "models", "mcp", "webhook", "health", "other"]
 """Which API was called; never the path that the client wrote."""
 
@@ -37,6 +39,11 @@ class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    urgency: Urgency | None = None
+    broken_message: int | None = None
+    """Index of the message at which the prompt parted from the same session's last one: no cache is good from there."""
+    broken_tokens: int | None = None
+    """Tokens that could have been taken from a cache but for that."""
     queue_s: float | None = None
     first_byte_s: float | None = None
     total_s: float | None = None

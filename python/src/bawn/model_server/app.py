@@ -16,6 +16,7 @@ from bawn.model_server.auth import BearerGuard
 from bawn.model_server.engine.engine import Engine
 from bawn.model_server.exchange import Exchange
 from bawn.model_server.metrics import Metrics
+from bawn.model_server.prefix_guard import PrefixGuard
 from bawn.model_server.served import ServedModel
 from bawn.model_server.settings import ModelServerSettings
 from bawn.service.http import make_app
@@ -64,6 +65,7 @@ def _generating(engine: Engine, served: ServedOnce, metrics: Metrics, settings: 
         "served": served,
         "metrics": metrics,
         "timeout_s": settings.request_timeout_s,
+        "guard": PrefixGuard(),
     }
 
     @post("/v1/chat/completions")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ from bawn.contracts.record import RequestRecord, Surface
 from bawn.model_server.choices import Choices
 from bawn.model_server.engine.engine import Engine
 from bawn.model_server.metrics import Metrics
+from bawn.model_server.prefix_guard import PrefixGuard
 from bawn.model_server.served import ServedModel, Work
 from bawn.relay.body import read_body
 from bawn.service.logs import record as log_record
@@ -33,7 +34,8 @@ class Exchange:
         *,
         engine: Engine,
         served: Callable[[], ServedModel],
-        read: Callable[[ServedModel, bytes], Work],
+        read: Callable[[ServedModel, bytes, Mapping[str, str]], Work],
+        guard: PrefixGuard,
         metrics: Metrics,
         timeout_s: float,
     ) -> None:
@@ -41,6 +43,7 @@ class Exchange:
         self._engine = engine
         self._served = served
         self._read = read
+        self._guard = guard
         self._metrics = metrics
         self._timeout_s = timeout_s
         self._record = RequestRecord(surface=surface)
@@ -97,8 +100,9 @@ class Exchange:
         served = self._served()
         self._record.model = served.name
         # Rendering and tokenizing a long prompt takes a while, and the other streams must not wait for it.
-        work = await asyncio.to_thread(self._read, served, body)
+        work = await asyncio.to_thread(self._read, served, body, self._request.headers)
         self._record.surface, self._record.streamed = work.surface, work.stream
+        self._look(work)
         self._choices = choices = Choices(self._engine, work.requests)
         async with aclosing(choices.outputs()) as outputs:
             async for number, output in outputs:
@@ -112,6 +116,12 @@ class Exchange:
             await self._pass_on(send, last, more=False)
         else:
             await self._respond(send, 200, last, {"content-type": "application/json"})
+
+    def _look(self, work: Work) -> None:
+        first = work.requests[0]
+        self._record.urgency = first.kind
+        if first.kind == "chat" and (broken := self._guard.look(work.session, first.tokens, first.borders)):
+            self._record.broken_message, self._record.broken_tokens = broken.message, broken.tokens
 
     async def _pass_on(self, send: Send, data: bytes, *, more: bool = True) -> None:
         if not self._open:

@@ -25,10 +25,20 @@ class _EngineCollector(Collector):
         stats = self._engine.stats
         counters = {
             "prompt_tokens": ("Prompt tokens decoded.", stats.fed_tokens),
-            "cached_tokens": ("Prompt tokens found in a slot.", stats.cached_tokens),
+            "cached_tokens": ("Prompt tokens that were not decoded again.", stats.cached_tokens),
+            "loaded_tokens": ("Of them, those that came from host memory.", stats.loaded_tokens),
+            "parked_tokens": ("Tokens copied to host memory.", stats.parked_tokens),
             "generated_tokens": ("Tokens generated.", stats.generated_tokens),
             "decode_steps": ("Decode steps.", stats.steps),
             "decode_seconds": ("Seconds inside llama.cpp.", stats.decode_s),
+            "prefill_seconds": ("Of them, for tokens of prompts.", stats.prefill_s),
+            "generate_seconds": (
+                "Of them, for generated tokens.",
+                stats.generate_s,
+            ),
+            "drafted_tokens": ("Tokens that were guessed.", stats.drafted_tokens),
+            "accepted_tokens": ("Guessed tokens that were right.", stats.accepted_tokens),
+            "aborted_steps": ("Decode steps broken off because the client had left.", stats.aborted_steps),
             "cancelled": ("Generations ended because the client left.", stats.cancelled),
             "preemptions": ("Generations put back for want of cache.", stats.preemptions),
         }
@@ -38,6 +48,7 @@ class _EngineCollector(Collector):
         busy = sum(slot.state != "idle" for slot in slots)
         gauges = {
             "queue_depth": ("Requests that wait for a slot.", len(self._engine.line)),
+            "cache_bytes": ("Host memory that holds beginnings of prompts.", self._engine.cache_bytes),
             "slots": ("Slots.", len(slots)),
             "slots_busy": ("Slots at work.", busy),
             "loop_age_seconds": ("Seconds since the decode loop last went round.", self._engine.age_s),
@@ -58,7 +69,16 @@ class Metrics:
         self._first = Histogram(
             "bawn_model_first_token_seconds",
             "From the request's arrival to its first token.",
+            ["urgency"],
             buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._broken = Counter(
+            "bawn_model_prefix_breaks", "Prompts that parted from their session's last one.", registry=self._registry
+        )
+        self._broken_tokens = Counter(
+            "bawn_model_prefix_broken_tokens",
+            "Tokens that no cache was good for any more.",
             registry=self._registry,
         )
 
@@ -66,7 +86,10 @@ class Metrics:
         """Count a finished request."""
         self._requests.labels(record.surface, "left" if record.cancelled else str(record.status)).inc()
         if record.first_byte_s is not None:
-            self._first.observe(record.first_byte_s)
+            self._first.labels(record.urgency or "chat").observe(record.first_byte_s)
+        if record.broken_tokens is not None:
+            self._broken.inc()
+            self._broken_tokens.inc(record.broken_tokens)
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -1,6 +1,7 @@
 """The model as it is served: request bodies in, generation requests out."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import jinja2
 import msgspec
 
 from bawn.contracts.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound
+from bawn.contracts.hints import Urgency
 from bawn.contracts.openai import ChatRequest, CompletionRequest, ModelCard
 from bawn.contracts.openai import Sampling as WireSampling
 from bawn.contracts.record import Surface
@@ -20,6 +22,7 @@ from bawn.model_server.engine.grammar import Grammar, InvalidGrammar
 from bawn.model_server.engine.runtime import Runtime
 from bawn.model_server.engine.sampling import Sampling
 from bawn.model_server.engine.sequence import GenerationRequest
+from bawn.model_server.hints import hints_of
 from bawn.model_server.sampling_fields import choices_of, limit_of, logprobs_of, sampling_of, stops_of
 from bawn.service.http import decode_request
 from bawn.service.logs import event
@@ -38,6 +41,8 @@ class Work(NamedTuple):
     """One a choice."""
     answer: Answer
     stream: bool
+    session: str = ""
+    """A hash of the name by which the client knows its conversation; empty where it gives none."""
 
 
 class ServedModel:
@@ -51,18 +56,20 @@ class ServedModel:
         self.card = ModelCard(id=self.name, context_length=self._n_ctx, fim=self._vocabulary.has_fim)
         self._prompter: Prompter | None = None
         self._marks: frozenset[int] = frozenset()
+        self._border: int | None = None  # the token with which each message begins
         self._no_chat = "This model has no chat template: use /v1/completions."
         source = runtime.chat_template
         if source is not None:
             try:
                 self._prompter = Prompter(source, bos=self._vocabulary.bos_text, eos=self._vocabulary.eos_text)
                 self._marks = self._vocabulary.control_tokens(self._prompter.dialect.marks)
+                self._border = self._vocabulary.border(self._prompter.sample())
                 event(_log, "chat_dialect", dialect=self._prompter.dialect.name)
             except jinja2.TemplateError:
                 self._no_chat = "This model's chat template is not valid Jinja: use /v1/completions."
                 event(_log, "chat_template_invalid", level=logging.WARNING)
 
-    def chat(self, body: bytes) -> Work:
+    def chat(self, body: bytes, headers: Mapping[str, str]) -> Work:
         """Read a chat request.
 
         Raises:
@@ -80,15 +87,26 @@ class ServedModel:
         limit = limit_of(wire.max_tokens) if completion_limit is None else completion_limit
         logprobs = logprobs_of(wire.logprobs, wire.top_logprobs)
         tokens = self._vocabulary.prompt_tokens(prompt.text)
-        requests = self._requests(wire, tokens, limit, logprobs=logprobs, grammar=grammar, shown=self._marks)
+        hints = hints_of(headers, cache_key=wire.prompt_cache_key)
+        requests = self._requests(
+            wire,
+            tokens,
+            limit,
+            kind=hints.kind(fim=False, tools=bool(wire.tools), tokens=len(tokens)),
+            user=hints.user or wire.user or "",
+            logprobs=logprobs,
+            grammar=grammar,
+            shown=self._marks,
+            borders=tuple(at for at, token in enumerate(tokens) if token == self._border and at),
+        )
         parsers = [AnswerParser(prompter.dialect, tools, reasoning=prompt.reasoning) for _ in requests]
         if wire.stream:
             answer: Answer = StreamedChat(self.name, parsers, include_usage=_include_usage(wire))
         else:
             answer = WholeChat(self.name, parsers)
-        return Work("chat", requests, answer, wire.stream)
+        return Work("chat", requests, answer, wire.stream, hints.session)
 
-    def completion(self, body: bytes) -> Work:
+    def completion(self, body: bytes, headers: Mapping[str, str]) -> Work:
         """Read a completion request; one with a `suffix` is to fill in the middle.
 
         Raises:
@@ -111,7 +129,15 @@ class ServedModel:
         if wire.echo and not isinstance(prompt, str):
             raise InvalidRequest("`echo` needs a prompt that is text.", param="echo")
         logprobs = logprobs_of(wire.logprobs is not None, wire.logprobs, param="logprobs")
-        requests = self._requests(wire, tokens, limit_of(wire.max_tokens), logprobs=logprobs)
+        hints = hints_of(headers, cache_key=wire.prompt_cache_key)
+        requests = self._requests(
+            wire,
+            tokens,
+            limit_of(wire.max_tokens),
+            kind="fim" if wire.suffix else hints.urgency or "chat",
+            user=hints.user or wire.user or "",
+            logprobs=logprobs,
+        )
         echo = prompt if wire.echo and isinstance(prompt, str) else ""
         if wire.stream:
             answer: Answer = StreamedCompletion(self.name, echo=echo, include_usage=_include_usage(wire))
@@ -141,9 +167,12 @@ class ServedModel:
         tokens: list[int],
         max_tokens: int | None,
         *,
+        kind: Urgency,
+        user: str,
         logprobs: int | None,
         grammar: str | None = None,
         shown: frozenset[int] = frozenset(),
+        borders: tuple[int, ...] = (),
     ) -> list[GenerationRequest]:
         if not tokens:
             raise InvalidRequest("The prompt is empty.", param="prompt")
@@ -161,6 +190,9 @@ class ServedModel:
                 sampling=msgspec.structs.replace(sampling, seed=sampling.seed + number),
                 grammar=compiled.copy() if compiled is not None and number else compiled,
                 shown=shown,
+                kind=kind,
+                user=user[:64],
+                borders=borders,
                 logprobs=logprobs,
             )
             for number in range(choices_of(wire))

@@ -7,7 +7,7 @@ from typing import Literal
 from bawn.contracts.errors import SettingsError
 from bawn.model_server.engine.options import EngineOptions, KvType
 from bawn.model_server.engine.sampling import Sampling
-from bawn.service.settings import Settings
+from bawn.service.settings import Settings, read_secret
 
 
 class SamplingDefaults(Settings, frozen=True):
@@ -52,6 +52,11 @@ class ModelServerSettings(Settings, frozen=True):
     cache_mib: int = 1024
     """Main memory, in MiB, for the beginnings of prompts whose slot somebody else took, and for the checkpoints of
     models with recurrent layers; 0: none."""
+    state_dir: str = ""
+    """Folder to which that memory is saved when the server stops, and from which it is loaded at the next start; empty:
+    it is lost. What another model or another version of llama.cpp saved is not loaded."""
+    state_key_file: str = ""
+    """File with a secret by which what is saved is encrypted; empty: anybody who can read the folder can read it."""
     speculation: Literal["auto", "off"] = "auto"
     """Guess the next tokens by what stands in the prompt, and check several in one step, where that pays: `auto`
     measures it. The answer is the same."""
@@ -106,6 +111,8 @@ class ModelServerSettings(Settings, frozen=True):
             queue_size=self.queue_size,
             max_wait_s=self.max_wait_s,
             cache_mib=self.cache_mib,
+            state_dir=Path(self.state_dir) if self.state_dir else None,
+            state_key=read_secret(Path(self.state_key_file)).encode() if self.state_key_file else b"",
             speculation=self.speculation,
         )
 

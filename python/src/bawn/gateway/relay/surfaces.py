@@ -1,5 +1,6 @@
 """What the generation surfaces have in common, and what sets each of them apart."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,11 +10,13 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from bawn.contracts.errors import RequestError
+from bawn.contracts.hints import URGENCY, USER
 from bawn.contracts.record import RequestRecord, Surface
 from bawn.gateway.auth.gate import Gate
 from bawn.gateway.ledger import Ledger
 from bawn.gateway.relay import fim
 from bawn.gateway.relay.routing import Router
+from bawn.gateway.relay.urgency import urgency
 from bawn.relay.body import discard_body, head, read_body, with_model
 from bawn.relay.dialects import CHAT, COMPLETION, Dialect
 from bawn.relay.response import RelayResponse
@@ -111,6 +114,7 @@ class Relay:
             raise
         attempt = self._router.attempt(model, record, wait_s=self._upstream_wait_s if surface.waits else 0.0)
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        headers |= _hints(surface.name, body, headers, record)
         streams = asked.stream and surface.dialect is not None
 
         async def connect() -> httpx.Response:
@@ -130,3 +134,11 @@ class Relay:
             keepalive_s=self._keepalive_s,
             transform=surface.events if streams else surface.answer,
         )
+
+
+def _hints(surface: Surface, body: bytes, headers: dict[str, str], record: RequestRecord) -> dict[str, str]:
+    """What our own model server may use, and others ignore. The user's name is not among it."""
+    told = urgency(surface, body, headers)
+    who = record.user or record.key or ""
+    hints = {USER: hashlib.sha256(who.encode()).hexdigest()[:16]} if who else {}
+    return hints | ({URGENCY: told} if told else {})

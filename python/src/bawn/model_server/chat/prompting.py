@@ -51,6 +51,13 @@ class Prompter:
         except InvalidRequest:
             return False  # it says so each time, and `foldings` is asked
 
+    def sample(self) -> str:
+        """A prompt of several short messages, by which its form is told; empty where the template refuses them."""
+        try:
+            return self._template.render([one for one in _LATE if one["role"] != "system"])
+        except InvalidRequest:
+            return ""
+
     def prompt(
         self,
         messages: Sequence[Message],

@@ -9,7 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, Literal
 
-from bawn.contracts.errors import InternalError, RequestError, Unavailable
+from bawn.contracts.errors import InternalError, RequestError, SettingsError, Unavailable
+from bawn.model_server.engine import state_files
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.generation import Generation
 from bawn.model_server.engine.options import EngineOptions
@@ -18,6 +19,7 @@ from bawn.model_server.engine.scheduler import Run, Scheduler
 from bawn.model_server.engine.sequence import GenerationRequest, Output, Sequence
 from bawn.model_server.engine.slots import SlotView
 from bawn.model_server.engine.speculation import MEASURED, Costs
+from bawn.model_server.engine.state_files import fingerprint
 from bawn.model_server.engine.stats import Stats
 from bawn.model_server.engine.waiting import WaitingLine
 from bawn.service.logs import event
@@ -100,6 +102,11 @@ class Engine:
         """Seconds since the decode loop last went round."""
         return monotonic() - self._tick
 
+    @property
+    def cache_bytes(self) -> int:
+        """Host memory that holds beginnings of prompts."""
+        return self.scheduler.cache.tree.bytes if self.scheduler else 0
+
     def slots(self) -> list[SlotView]:
         """What the slots do, in numbers."""
         return [slot.view() for slot in self.scheduler.slots] if self.scheduler else []
@@ -158,6 +165,7 @@ class Engine:
                 cache_bytes=self._options.cache_mib << 20,
                 costs=costs,
             )
+            self._load_state(runtime, scheduler)
             self._runtime, self.scheduler = runtime, scheduler
             self.state = "ready"
             self._post(self._changed.set)
@@ -167,6 +175,8 @@ class Engine:
             self.fault, state, end = error, "failed", InternalError()
         self.state = state
         self._end(scheduler, end)
+        if runtime is not None and scheduler is not None and self.fault is None:
+            self._save_state(runtime, scheduler)
         if runtime is not None and self.fault is None:
             runtime.close()  # after a fault the native state is not to be touched
         self._post(self._changed.set)
@@ -182,6 +192,31 @@ class Engine:
                 slot.sequence = None
         for sequence in left:
             self._post(sequence.deliver, Output(error=error))
+
+    def _load_state(self, runtime: Runtime, scheduler: Scheduler) -> None:
+        folder = self._options.state_dir
+        if folder is None or not self._options.cache_mib:
+            return
+        try:
+            made_with = fingerprint(self._options.model, runtime.kv_type)
+            whole = state_files.load(scheduler.cache.tree, folder, made_with, self._options.state_key)
+        except OSError as error:
+            raise SettingsError(f"state_dir: {folder}: can't be read: {error.strerror or error}.") from error
+        event(_log, "state_loaded", segments=len(scheduler.cache.tree), whole=whole)
+
+    def _save_state(self, runtime: Runtime, scheduler: Scheduler) -> None:
+        folder = self._options.state_dir
+        if folder is None or not self._options.cache_mib:
+            return
+        try:
+            for slot in scheduler.slots:
+                self._tick = monotonic()  # it takes a while, and is no hang
+                scheduler.cache.park(slot)
+            made_with = fingerprint(self._options.model, runtime.kv_type)
+            size = state_files.save(scheduler.cache.tree, folder, made_with, self._options.state_key)
+            event(_log, "state_saved", segments=len(scheduler.cache.tree), mib=size >> 20)
+        except OSError as error:
+            event(_log, "state_not_saved", level=logging.ERROR, errno=error.errno)
 
     def _work(self, runtime: Runtime, scheduler: Scheduler) -> None:
         batch = Batch(runtime.n_batch, runtime.n_sequences)

@@ -33,6 +33,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Who would wait longer for a slot, by what is known, is refused at once."""
     cache_mib: int = 0
     """Host memory for beginnings of prompts and for checkpoints, in MiB."""
+    state_dir: Path | None = None
+    """Folder that they are saved to when the engine stops, and loaded from when it starts."""
+    state_key: bytes = b""
+    """Secret by which what is saved is encrypted; empty: it is not."""
     speculation: Literal["auto", "off"] = "auto"
     """Guess what comes next by what stands in the prompt, and check it, where that pays."""
 

@@ -137,6 +137,7 @@ class Runtime:
         params.no_perf = True
         context = llama.llama_init_from_model(self._model, params)
         if context:
+            self.kv_type = allocation.kv_type
             self.n_ctx = min(allocation.tokens, int(llama.llama_n_ctx_seq(context)))
             self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
             self.n_batch = int(llama.llama_n_batch(context))

@@ -174,6 +174,9 @@ class Scheduler:
     def took(self, runs: list[Run], seconds: float) -> None:
         """A step of these runs took so long."""
         size = sum(run.size for run in runs)
+        prompts = sum(run.size for run in runs if run.slot.pending > 1)
+        self._stats.prefill_s += seconds * prompts / size
+        self._stats.generate_s += seconds * (size - prompts) / size
         if all(run.output is not None and run.slot.pending <= 1 for run in runs):
             self.costs.saw(size, seconds)
         elif size >= LEAST_CHUNK:

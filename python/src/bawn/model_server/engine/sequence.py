@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from bawn.contracts.errors import RequestError
+from bawn.contracts.hints import Urgency
 from bawn.model_server.engine.candidates import log_probabilities
 from bawn.model_server.engine.grammar import Grammar
 from bawn.model_server.engine.lookup import Lookup
@@ -18,8 +19,6 @@ from bawn.model_server.engine.text import TextStream
 from bawn.model_server.engine.vocabulary import Vocabulary
 
 FinishReason = Literal["stop", "length"]
-Kind = Literal["fim", "chat", "background"]
-"""How urgent a request is: somebody types and waits; somebody waits; nobody does."""
 
 LEAST_GAP: Final = 64
 """Tokens between two places to which a model with recurrent layers can go back."""
@@ -38,7 +37,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Holds what is generated to a form. One generation's own."""
     shown: frozenset[int] = frozenset()
     """Control tokens that come out as their text; others come out as nothing."""
-    kind: Kind = "chat"
+    kind: Urgency = "chat"
     user: str = ""
     """Whose request it is, by any name: users get equal shares."""
     borders: tuple[int, ...] = ()

@@ -10,6 +10,10 @@ class Stats(msgspec.Struct):
     """Decode steps."""
     decode_s: float = 0.0
     """Seconds inside llama.cpp."""
+    prefill_s: float = 0.0
+    """Of them, seconds for tokens of prompts; by their number, where a step has others, too."""
+    generate_s: float = 0.0
+    """Seconds for generated tokens."""
     fed_tokens: int = 0
     """Prompt tokens decoded."""
     cached_tokens: int = 0

@@ -1,6 +1,7 @@
 """Text to tokens and tokens to bytes, with a model's own vocabulary."""
 
 import ctypes
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -85,6 +86,12 @@ class Vocabulary:
         """The control tokens among those that `texts` consist of."""
         tokens = {token for text in texts for token in self.tokens(text, special=True, begin=False)}
         return frozenset(token for token in tokens if llama.llama_vocab_is_control(self._vocab, token))
+
+    def border(self, prompt: str) -> int | None:
+        """The token with which each message of `prompt` begins: the first control token that comes more than once."""
+        counts = Counter(self.prompt_tokens(prompt))
+        repeated = (token for token, count in counts.items() if count > 1 and token != self._bos)
+        return next((token for token in repeated if llama.llama_vocab_is_control(self._vocab, token)), None)
 
     def piece(self, token: int, *, shown: bool = False) -> bytes:
         """The bytes that a token stands for, which may split a code point.
