@@ -89,7 +89,8 @@
           ];
         };
 
-      # How a host's disk is written: BIOS and qcow2 for what providers rent, UEFI and raw for what stands under a desk.
+      # How a host's disk is written: BIOS and qcow2 for what providers rent (qemu-efi where they have UEFI: see "A generation
+      # that doesn't come up" in docs/architecture.md), UEFI and raw for what stands under a desk.
       diskFormats = {
         headscale = "qemu";
         gateway = "qemu";
@@ -160,6 +161,9 @@
           // {
             headscale = pkgs.headscale_0_29;
           }
+          # What has CUDA is for x86_64 alone: so are the hosts with a GPU that the modules know and the pods that are
+          # rented, and what `make test-cuda` compiles and reads. An ARM host with an NVIDIA GPU (Grace, Jetson) has other
+          # architectures and drivers, which nothing here has tried.
           // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") (
             {
               pod-image = pkgs.callPackage ./nixos-modules/pod/image.nix { };

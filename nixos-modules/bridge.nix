@@ -32,10 +32,17 @@ in
       description = "Run the bridge in the session of every user who has a key file, and put {command}`bawn` on the path.";
     };
     keyFile = mkOption {
-      type = types.strMatching "(%h)?/.+";
+      type = import ./secret-file.nix {
+        inherit lib;
+        inHome = true;
+      };
       default = "%h/.config/bawn/gateway.key";
       example = "/run/secrets/bawn-key";
-      description = "File with the gateway's API key; `%h` is the user's home. Who has none runs no bridge.";
+      description = ''
+        File with the gateway's API key; `%h` is the user's home. Who has none runs no bridge. It is no credential of the
+        unit, as the secrets of the other services are: a user's systemd can read nothing that the user can't, and what it
+        copied would be readable to the same user. So the bridge reads the file itself.
+      '';
     };
     settings = mkOption {
       type = (pkgs.formats.json { }).type;

@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -241,10 +242,13 @@ in
       };
     };
 
-    # A generation that doesn't even come up to where the gate runs: the boot loader counts its tries.
-    boot.loader.systemd-boot = lib.mkIf config.boot.loader.systemd-boot.enable {
-      bootCounting.enable = lib.mkDefault true;
-    };
+    # A generation that doesn't even come up to where the gate runs: the boot loader counts its tries. systemd-boot can,
+    # GRUB can't; and nixpkgs has the option from 26.11 on.
+    boot.loader.systemd-boot = lib.mkIf config.boot.loader.systemd-boot.enable (
+      lib.optionalAttrs (options.boot.loader.systemd-boot ? bootCounting) {
+        bootCounting.enable = lib.mkDefault true;
+      }
+    );
     # A boot counts as good when the gate has passed.
     systemd.targets.boot-complete = lib.mkIf config.boot.loader.systemd-boot.enable {
       requires = [ "bawn-health-gate.service" ];

@@ -1,4 +1,9 @@
 # Memory caps that add up: a host is refused when what its units may take together is more than it has.
+#
+# Every unit with a cap is counted, also those that never run at the same time. Three of the gateway host's have none and
+# live from what is kept for the system. searx-init and tailscaled-autoconnect end before SearXNG and the gateway start,
+# which wait for them and take nothing of their own caps until then; bawn-leave-generation does what `nixos-rebuild switch`
+# does in an operator's session, and must not be killed half-way. tests/nix/test_units.py knows these three and no other.
 {
   config,
   lib,
@@ -7,21 +12,25 @@
 let
   cfg = config.bawn.memory;
 
-  unit = {
-    K = 1024;
-    M = 1024 * 1024;
-    G = 1024 * 1024 * 1024;
-    T = 1024 * 1024 * 1024 * 1024;
+  # systemd's sizes: bytes, a number with K, M, G, T (base 1024), or per cent of the host's memory; `infinity` is no cap.
+  factor = {
+    "" = 1.0 / (1024 * 1024);
+    K = 1.0 / 1024;
+    M = 1.0;
+    G = 1024.0;
+    T = 1024.0 * 1024;
+    "%" = cfg.sizeMiB / 100.0;
   };
-
-  # systemd's sizes: bytes, or a number with K, M, G, T (base 1024). Percentages and `infinity` are no cap to count.
   toMiB =
     size:
     let
-      parts = builtins.match "([0-9]+)([KMGT]?)" (toString size);
-      bytes = lib.toInt (builtins.head parts) * (unit.${builtins.elemAt parts 1} or 1);
+      parts = builtins.match "([0-9]+(\\.[0-9]+)?)([KMGT%]?)" (toString size);
+      suffix = builtins.elemAt parts 2;
     in
-    if parts == null then null else (bytes + unit.M - 1) / unit.M;
+    if parts == null || (suffix == "%" && cfg.sizeMiB == null) then
+      null
+    else
+      builtins.ceil (builtins.fromJSON (builtins.head parts) * factor.${suffix});
 
   caps = lib.filterAttrs (_: mib: mib != null) (
     lib.mapAttrs' (

@@ -26,9 +26,14 @@ let
   };
 
   driver = config.hardware.nvidia.package.version;
+  # A package that doesn't tell is of the release that the option says.
+  builtWith = config.bawn.package.model-server-cuda.cuda or cfg.cuda;
 in
 {
-  imports = [ ./fleet.nix ];
+  imports = [
+    ./fleet.nix
+    ./packages.nix
+  ];
 
   options.bawn.nvidia = {
     enable = mkOption {
@@ -55,7 +60,7 @@ in
       default = compiled.cuda;
       defaultText = lib.literalMD "the release in `python/llama-cpp.json`";
       example = "12.9";
-      description = "CUDA release that the model server is compiled with. It comes with {option}`bawn.package.model-server-cuda`; this option tells what to check against.";
+      description = "CUDA release that the model server is compiled with. It comes with {option}`bawn.package.model-server-cuda`, whose `cuda` must be the same; this option tells what the driver is checked against, and is set where that package is one of your own.";
     };
     architectures = mkOption {
       type = types.listOf types.str;
@@ -85,8 +90,8 @@ in
         message = "bawn.nvidia.driverBranch: ${cfg.driverBranch} is driver ${driver}, but CUDA ${cfg.cuda} needs ${cfg.minimumDriver} or later; with it the model server would run on the CPU in silence.";
       }
       {
-        assertion = minimumDrivers.${compiled.cuda} == compiled.minimum_driver;
-        message = "python/llama-cpp.json: minimum_driver is ${compiled.minimum_driver}, but CUDA ${compiled.cuda} needs ${minimumDrivers.${compiled.cuda}}.";
+        assertion = builtWith == cfg.cuda;
+        message = "bawn.nvidia.cuda: is ${cfg.cuda}, but bawn.package.model-server-cuda is compiled with CUDA ${builtWith}, which would need another driver: set both, or neither.";
       }
       {
         assertion = lib.versions.majorMinor config.boot.kernelPackages.kernel.version == cfg.kernel;

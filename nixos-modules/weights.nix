@@ -50,9 +50,16 @@ let
       # Complete already, when power was cut before the check.
       if [ -e "$part" ] && take; then exit 0; fi
 
-      curl --fail --location --proto '=https' --proto-redir '=https' --silent --show-error \
+      if ! answer=$(curl --fail --location --proto '=https' --proto-redir '=https' --silent --show-error \
         --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused \
-        --continue-at - --output "$part" -- ${lib.escapeShellArg model.url}
+        --continue-at - --write-out '%{response_code}' --output "$part" -- ${lib.escapeShellArg model.url}); then
+        # No more to fetch, yet not the file: power was cut before all of it was on the disk, or the file has changed.
+        if [ "$answer" = 416 ]; then
+          rm "$part"
+          echo "$part was whole by its size only: it is deleted, and the next try begins anew." >&2
+        fi
+        exit 1
+      fi
       if ! take; then
         rm "$part"
         echo "The weights from ${model.url} don't have the SHA-256 that bawn.fleet.models.${key} names: they are deleted." >&2

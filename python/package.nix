@@ -154,6 +154,7 @@ in
     ];
   };
 }
+# Not for ARM: see the flake's packages.
 // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
   model-server-cuda =
     let
@@ -169,6 +170,8 @@ in
           (old: {
             passthru = old.passthru // {
               inherit architectures compiledFor;
+              # Its release, which a host's driver is checked against.
+              inherit (llama-cpp) cuda;
             };
           });
     in

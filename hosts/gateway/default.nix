@@ -8,10 +8,13 @@
 
   bawn = {
     node = "gateway";
+
+    # SSH comes over the tailnet. For the first boot, until this host has joined, there is no other way in than this.
+    # ssh.public = true;
     search.enable = true;
     webSearch.enable = true;
 
-    # Files on the host, put there once (README) or by sops-nix (./sops.nix).
+    # Files on the host, put there once ("The first installation" in bawn's docs/operations.md) or by sops-nix (./sops.nix).
     tailnet.authKeyFile = "/var/lib/bawn-secrets/tailnet-auth-key";
     gateway.upstreamTokenFiles.gpu = "/var/lib/bawn-secrets/token-gpu";
     search.masterKeyFile = "/var/lib/bawn-secrets/meilisearch-master-key";

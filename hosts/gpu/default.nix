@@ -9,7 +9,10 @@
   bawn = {
     node = "gpu";
 
-    # Files on the host, put there once (README) or by sops-nix (./sops.nix).
+    # SSH comes over the tailnet. For the first boot, until this host has joined, there is no other way in than this.
+    # ssh.public = true;
+
+    # Files on the host, put there once ("The first installation" in bawn's docs/operations.md) or by sops-nix (./sops.nix).
     tailnet.authKeyFile = "/var/lib/bawn-secrets/tailnet-auth-key";
     modelServer.tokenFile = "/var/lib/bawn-secrets/token";
   };

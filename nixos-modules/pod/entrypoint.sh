@@ -79,12 +79,20 @@ if [ -n "${BAWN_MODEL_URL:-}" ]; then
   part=$weights/$wanted.part
   if [ ! -e "$model" ]; then
     mkdir -p "$weights/$wanted" || refuse "$weights can't be written to by user $(id --user)."
-    curl --fail --location --proto "=${BAWN_MODEL_PROTOCOL:-https}" --silent --show-error \
-      --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused \
-      --continue-at - --output "$part" -- "$BAWN_MODEL_URL" || refuse "The weights can't be fetched from $BAWN_MODEL_URL."
-    if [ "$(sha256sum "$part" | cut -d ' ' -f 1)" != "$wanted" ]; then
-      rm "$part"
-      refuse "The weights from $BAWN_MODEL_URL don't have the SHA-256 in BAWN_MODEL_SHA256: they are deleted."
+    right() { [ -e "$part" ] && [ "$(sha256sum "$part" | cut -d ' ' -f 1)" = "$wanted" ]; }
+    # Complete already, when a pod was stopped before the check.
+    if ! right; then
+      if ! answer=$(curl --fail --location --proto "=${BAWN_MODEL_PROTOCOL:-https}" --silent --show-error \
+        --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused \
+        --continue-at - --write-out '%{response_code}' --output "$part" -- "$BAWN_MODEL_URL"); then
+        # No more to fetch, yet not the file: the next start begins anew.
+        [ "$answer" != 416 ] || rm "$part"
+        refuse "The weights can't be fetched from $BAWN_MODEL_URL."
+      fi
+      if ! right; then
+        rm "$part"
+        refuse "The weights from $BAWN_MODEL_URL don't have the SHA-256 in BAWN_MODEL_SHA256: they are deleted."
+      fi
     fi
     mv "$part" "$model"
   fi

@@ -112,6 +112,18 @@ let
     # A GPU host without a GPU, whose model server runs on the CPU: what machines without a card can boot.
     gpu-without-card =
       (flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.enable = false; } ]; }).config;
+    # A GPU host whose fleet says where the weights are, and what they are.
+    gpu-with-download =
+      (flake.nixosConfigurations.gpu.extendModules {
+        modules = [
+          {
+            bawn.fleet.models.coder = {
+              url = "https://weights.example.org/Qwen3.6-27B-Q4_K_M.gguf";
+              sha256 = lib.concatStrings (lib.genList (_: "0123456789abcdef") 4);
+            };
+          }
+        ];
+      }).config;
     # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
     headscale-with-certificate =
       (flake.nixosConfigurations.headscale.extendModules {

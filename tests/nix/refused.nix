@@ -1,7 +1,7 @@
 # Configurations that must not evaluate, each with a part of the message that it must end with.
 #
-# Each is added to the example host that `host` names. `message` is compared with what evaluation of
-# `config.system.build.toplevel` prints.
+# Each is added to the example host that `host` names; `home` is home-manager's (home.nix). `message` is compared with
+# what evaluation of `config.system.build.toplevel` prints.
 let
   fleet = module: {
     host = "gateway";
@@ -20,6 +20,13 @@ let
     host = "gpu";
     module.bawn = module;
   };
+  home = module: {
+    host = "home";
+    module.bawn.bridge = module // {
+      enable = true;
+    };
+  };
+  inTheStore = "${builtins.storeDir}/00000000000000000000000000000000-secret";
   refused = case: message: case // { inherit message; };
 in
 {
@@ -107,6 +114,13 @@ in
       serviceConfig.MemoryMax = "1G";
     };
   } "other.service 1024";
+  cap-by-percentage = refused {
+    host = "gateway";
+    module.systemd.services.other = {
+      script = "true";
+      serviceConfig.MemoryMax = "12.5%";
+    };
+  } "other.service 256";
   indexing-beyond-its-cap =
     refused (gateway { search.indexingMemoryMiB = 512; })
       "bawn.search.indexingMemoryMiB: 512 must be less than bawn.search.memoryMiB (512)";
@@ -119,7 +133,7 @@ in
     tailnet.authKeyFile = force ./refused.nix;
   }) "bawn.tailnet.authKeyFile: is a Nix path";
   secret-in-the-store = refused (gpu {
-    modelServer.tokenFile = force "${builtins.storeDir}/00000000000000000000000000000000-token";
+    modelServer.tokenFile = force inTheStore;
   }) "bawn.modelServer.tokenFile: lies in the Nix store";
   secret-in-the-store-by-interpolation = refused (gateway {
     gateway.upstreamTokenFiles.gpu = force "${./refused.nix}";
@@ -127,6 +141,15 @@ in
   secret-with-a-colon =
     refused (gateway { search.masterKeyFile = force "/run/a:b"; })
       "bawn.search.masterKeyFile: holds a space, a colon or a percent sign";
+
+  bridge-key-in-the-store = refused {
+    host = "laptop";
+    module.bawn.bridge.keyFile = inTheStore;
+  } "bawn.bridge.keyFile: lies in the Nix store";
+  bridge-key-beside-the-home = refused {
+    host = "laptop";
+    module.bawn.bridge.keyFile = "%h.key";
+  } "bawn.bridge.keyFile: is not an absolute path";
 
   # Services.
   token-for-no-node = refused (gateway {
@@ -159,6 +182,10 @@ in
   weights-from-nowhere =
     refused (gpu { weights.source = "store"; })
       "bawn.weights.source: is store, but bawn.fleet.models.coder.url names no place";
+  no-model-to-serve = refused (gateway {
+    modelServer.enable = true;
+    modelServer.tokenFile = "/run/secrets/token";
+  }) "bawn.weights.path: there is no model to serve";
   search-without-key =
     refused (gateway { search.masterKeyFile = force null; })
       "bawn.search.masterKeyFile: is not set";
@@ -194,10 +221,22 @@ in
     refused (gateway { bridge.enable = true; })
       "bawn.bridge.settings.gateway_url: is not set";
 
+  # home-manager.
+  home-bridge-without-gateway =
+    refused (home { })
+      "bawn.bridge.settings.gateway_url: is not set; it is the address of the team's gateway.";
+  home-key-in-the-store = refused (home {
+    settings.gateway_url = "http://gateway.tailnet.example.org:8700";
+    keyFile = inTheStore;
+  }) "bawn.bridge.keyFile: must be the absolute path of a file outside the Nix store";
+
   # Driver and CUDA.
   driver-too-old =
     refused (gpu { nvidia.driverBranch = "dc_570"; })
       "bawn.nvidia.driverBranch: dc_570 is driver 570.172.08, but CUDA 12.9 needs 575.51.03 or later";
+  another-cuda =
+    refused (gpu { nvidia.cuda = "12.8"; })
+      "bawn.nvidia.cuda: is 12.8, but bawn.package.model-server-cuda is compiled with CUDA 12.9";
   another-kernel = refused {
     host = "gpu";
     module = { pkgs, ... }: { boot.kernelPackages = pkgs.linuxPackages_6_6; };

@@ -41,6 +41,9 @@ def test_every_package_evaluates() -> None:
     found = evaluate("lib.mapAttrs (_: lib.mapAttrs (_: p: p.drvPath)) flake.packages")
     assert set(found["x86_64-linux"]) >= {"bridge", "gateway", "indexer", "model-server", "model-server-cuda"}
     assert set(found["aarch64-linux"]) >= {"bridge", "gateway", "indexer", "model-server"}
+    # Why not on ARM: flake.nix.
+    assert set(found["x86_64-linux"]) >= {"pod-image"}
+    assert not {"model-server-cuda", "pod-image"} & set(found["aarch64-linux"])
     assert set(found["aarch64-darwin"]) == {"bridge", "default"}
     assert all(path.endswith(".drv") for packages in found.values() for path in packages.values())
 
@@ -53,6 +56,13 @@ def test_llama_cpp_is_compiled_with_the_pinned_cuda_for_the_pinned_cards() -> No
     assert all(f"-D{key}={value}" in build for key, value in (pins["cmake"] | pins["cmake_cuda"]).items())
     inputs = evaluate(f"map (p: p.name) {package}.nativeBuildInputs")
     assert any(name.startswith(f"cuda{pins['cuda']}-cuda_nvcc-") for name in inputs)
+
+
+def test_the_oldest_driver_of_the_pinned_cuda_is_one_in_the_module_and_in_the_pins() -> None:
+    pins = json.loads((ROOT / "python" / "llama-cpp.json").read_text(encoding="utf-8"))
+    found = evaluate("flake.nixosConfigurations.gpu.config.bawn.nvidia")
+    assert (found["cuda"], found["minimumDriver"]) == (pins["cuda"], pins["minimum_driver"])
+    assert evaluate("flake.packages.x86_64-linux.model-server-cuda.cuda") == pins["cuda"]
 
 
 def test_a_host_is_compiled_for_its_own_card() -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.nix import ROOT, evaluate
 from support.ports import free_port
 from support.until import until
+from support.weights_server import serving
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -130,6 +131,23 @@ async def test_fetched_weights_are_used_only_with_the_right_hash(tmp_path: Path,
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=10)
+
+
+def test_weights_that_were_whole_when_the_pod_was_stopped_are_checked_and_begun_anew_if_they_are_not_right(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    right = hashlib.sha256(WEIGHTS).hexdigest()
+    part, model = tmp_path / "weights" / f"{right}.part", tmp_path / "weights" / right / "coder.gguf"
+    with serving(WEIGHTS) as server:
+        fetched = {"BAWN_MODEL_URL": server.url(), "BAWN_MODEL_PROTOCOL": "http", "BAWN_MODEL_SHA256": right}
+        part.write_bytes(bytes(len(WEIGHTS)))
+        assert "The weights can't be fetched" in started(environment | fetched).stderr
+        assert not part.exists()
+        part.write_bytes(WEIGHTS)
+        asked = len(server.requests)
+        started(environment | fetched)
+        assert model.read_bytes() == WEIGHTS
+        assert len(server.requests) == asked
 
 
 def test_what_the_model_server_gets_is_loopback_and_no_secret_is_in_it(

@@ -1,5 +1,6 @@
 """A new team's start: what `nix flake init` copies is a flake whose hosts evaluate against this one."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -21,11 +22,11 @@ def bawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluated(team: Path, bawn: Path, attribute: str) -> subprocess.CompletedProcess[str]:
+def evaluated(team: Path, bawn: Path, attribute: str, *options: str) -> subprocess.CompletedProcess[str]:
     """An attribute of the team's flake, of which `bawn` is an input."""
     return flake_store.nix(
         *(nix_program(), "eval", "--no-write-lock-file", "--override-input", "bawn", f"path:{bawn}"),
-        f"path:{team}#{attribute}",
+        *(f"path:{team}#{attribute}", *options),
         timeout_s=500,
     )
 
@@ -38,12 +39,15 @@ def test_a_new_team_s_hosts_evaluate_and_a_fleet_that_can_not_work_is_refused(tm
     copied = {path.relative_to(team) for path in team.rglob("*") if path.is_file()}
     assert copied == {path.relative_to(ROOT / "hosts") for path in (ROOT / "hosts").rglob("*") if path.is_file()}
 
-    system = "nixosConfigurations.gateway.config.system.build.toplevel.drvPath"
-    done = evaluated(team, bawn, system)
+    systems = "builtins.mapAttrs (_: host: host.config.system.build.toplevel.drvPath)"
+    done = evaluated(team, bawn, "nixosConfigurations", "--json", "--apply", systems)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert "-nixos-system-gateway-" in done.stdout
+    found = {host: path.partition("-")[2] for host, path in json.loads(done.stdout).items()}
+    names = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
+    assert found.keys() == names.keys()
+    assert all(found[host].startswith(f"nixos-system-{name}-") for host, name in names.items())
 
     fleet = (team / "fleet.nix").read_text(encoding="utf-8")
     (team / "fleet.nix").write_text(fleet.replace("vram_mib = 24576", "vram_mib = 16384"), encoding="utf-8")
-    done = evaluated(team, bawn, system)
+    done = evaluated(team, bawn, "nixosConfigurations.gateway.config.system.build.toplevel.drvPath")
     assert "bawn.fleet.nodes.gpu.vram_mib: coder needs 22524 MiB" in done.stderr

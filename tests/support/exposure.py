@@ -6,8 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from support.golden import golden_files
 from support.nix import ROOT
+
+SYSTEMD: Final = "252"
+"""The systemd by whose scores units are judged: another one judges the same unit differently."""
 
 _HARDENING: Final = ROOT / "nixos-modules" / "hardening.nix"
 _ADDS_UP: Final = ("IPAddressAllow", "RestrictAddressFamilies")
@@ -20,6 +25,14 @@ _UNSET: Final[dict[str, list[str]]] = {"AmbientCapabilities": []}
 def analyze_program() -> str | None:
     """systemd-analyze, where there is one."""
     return shutil.which("systemd-analyze")
+
+
+def require_analyze_program() -> str:
+    """systemd-analyze, or a skip with the reason."""
+    program = analyze_program()
+    if program is None:
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    return program
 
 
 def systemd_version(program: str) -> str:
@@ -43,10 +56,27 @@ def installed(folder: Path, name: str) -> Path:
     return unit
 
 
-def exposure(program: str, unit: Path) -> float:
-    """Overall exposure level of a unit's file: 0 is none, 10 no protection at all."""
+def verified(unit: Path, *, user: bool = False) -> subprocess.CompletedProcess[str]:
+    """What `systemd-analyze verify` says about a unit's file, one of a user where said so; or a skip."""
+    mode = ["--user"] if user else []
+    return subprocess.run(
+        [require_analyze_program(), "verify", "--man=no", "--recursive-errors=no", *mode, str(unit)],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(unit.parent)},
+        check=False,
+    )
+
+
+def exposure(program: str, unit: Path, *, user: bool = False) -> float:
+    """Overall exposure level of a unit's file, one of a user where said so: 0 is none, 10 no protection at all."""
+    mode = ["--user"] if user else []
     run = subprocess.run(
-        [program, "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True, check=False
+        [program, "security", "--offline=true", "--no-pager", *mode, str(unit)],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(unit.parent)},
+        check=False,
     )
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", run.stdout)
     assert found is not None, run.stderr

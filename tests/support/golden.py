@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from support.nix import NIX_TESTS, ROOT, evaluate
@@ -53,18 +54,25 @@ def _indented(rules: str) -> str:
 
 def rendered_options() -> str:
     """`docs/options.md`."""
-    options: list[dict[str, Any]] = evaluate(f"import {NIX_TESTS}/options.nix")
+    options: dict[str, list[dict[str, Any]]] = evaluate(f"import {NIX_TESTS}/options.nix")
     parts = [
         "# Options of the NixOS modules\n",
-        "Generated from the modules by `make golden`; a test compares it with them.\n",
+        "Generated from the modules by `make golden`; a test compares it with them. Those of `homeModules.bridge`, for"
+        " home-manager, are [at the end](#options-of-homemodulesbridge).\n",
+        *_listed(options["nixos"]),
+        "# Options of homeModules.bridge\n",
+        *_listed(options["home"]),
     ]
+    return re.sub(r"/nix/store/[a-z0-9]{32}-", "", "\n".join(parts))
+
+
+def _listed(options: list[dict[str, Any]]) -> Iterator[str]:
     for option in sorted(options, key=lambda option: str(option["name"])):
-        parts.append(f"## `{option['name']}`\n")
-        parts.append(f"{str(option['description'] or '').strip()}\n")
+        yield f"## `{option['name']}`\n"
+        yield f"{str(option['description'] or '').strip()}\n"
         facts = [f"- type: {option['type']}{', read-only' if option['readOnly'] else ''}"]
         facts += [f"- {key}: {_code(option[key])}" for key in ("default", "example") if option[key] is not None]
-        parts.append("\n".join(facts) + "\n")
-    return re.sub(r"/nix/store/[a-z0-9]{32}-", "", "\n".join(parts))
+        yield "\n".join(facts) + "\n"
 
 
 def _code(text: str) -> str:

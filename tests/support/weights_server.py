@@ -47,6 +47,12 @@ def _handler(server: WeightsServer) -> type[BaseHTTPRequestHandler]:
                 return
             server.requests.append({name.lower(): value for name, value in self.headers.items()})
             start = self._start()
+            if start is not None and start >= len(server.content):
+                self.send_response(416)
+                self.send_header("content-range", f"bytes */{len(server.content)}")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             body = server.content[start or 0 :]
             self.send_response(200 if start is None else 206)
             if start is not None:

@@ -26,10 +26,26 @@ def test_ports_and_units_of_the_security_page_are_those_of_the_golden_files() ->
 
 def test_the_security_page_has_a_score_of_every_unit_that_can_have_one() -> None:
     _, units = read(security_page.PAGE).split("## Units")
-    scores = re.findall(r"^\| (?:headscale|gateway|gpu|laptop) \| ([a-z-]+) \| ([^|]+) \|", units, re.MULTILINE)
+    scores = re.findall(r"^\| [a-z-]+ \| ([a-z-]+) \| (\d[^|]*|not rated) \|", units, re.MULTILINE)
+    assert {"bawn-gateway", "bawn-weights", "bawn-bridge"} <= {unit for unit, _ in scores}
     unrated = {unit for unit, score in scores if score == security_page.NOT_RATED}
-    assert unrated == {"tailscaled", "bawn-bridge"}
+    assert unrated == {"tailscaled"}
     assert all(0 < float(score) <= 10 for unit, score in scores if unit not in unrated)
+
+
+@pytest.mark.parametrize(
+    ("page", "steps"),
+    [
+        ("README.md", ["build .#nixosConfigurations.gateway", "fleet join-key gateway", "fleet join-key ada-laptop"]),
+        ("docs/operations.md", ["**Gateway and GPU host**", "fleet join-key gateway", "**A laptop**"]),
+    ],
+)
+def test_ssh_is_open_from_before_the_first_boot_until_an_operator_s_laptop_is_in(page: str, steps: list[str]) -> None:
+    text = read(ROOT / page)
+    places = [text.index("ssh.public"), *map(text.index, steps), text.rindex("ssh.public")]
+    assert places == sorted(places)
+    for host in ("gateway", "gpu"):
+        assert "    # ssh.public = true;\n" in read(ROOT / "hosts" / host / "default.nix")
 
 
 def test_a_port_that_the_firewall_opens_shows_in_the_table() -> None:
