@@ -6,12 +6,14 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from bawn.gateway.auth.local_api import LocalApi, Peer
+from support.code_index import make_index
 from support.gateway import RunningGateway, captured_logs, running_gateway
 from support.headscale import Headscale
 from support.scripted_upstream import scripted_upstream
@@ -25,9 +27,10 @@ PEOPLE = {
     "ada": {
         "login": "ada@example.org",
         "models": ["scripted"],
+        "indexes": ["code"],
         "nodes": ["ada-laptop"],
     },
-    # A user of Headscale without e-mail, as policies write them.
+    # A user of Headscale without e-mail, as policies write them; nothing is allowed to him.
     "bob": {"login": "bob@", "nodes": ["bob-laptop"]},
 }
 POLICY = {
@@ -77,15 +80,23 @@ def tailnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tailnet]:
 
 
 @pytest.fixture
-async def gateway(tailnet: Tailnet) -> AsyncIterator[RunningGateway]:
+def identity() -> str:
+    """What the gateway goes by; a test of another mode parametrises it."""
+    return "key+tailnet"
+
+
+@pytest.fixture
+async def gateway(tailnet: Tailnet, identity: str, tmp_path: Path) -> AsyncIterator[RunningGateway]:
+    make_index(tmp_path, "demo", {"a.py": (["retry"], "def retry():\n    return\n")})
     async with scripted_upstream() as up:
         upstreams = [{"name": "gpu", "url": up.url, "models": ["scripted"]}]
         socket = str(tailnet.gateway.socket)
         async with running_gateway(
             upstreams=upstreams,
             people=PEOPLE,
-            identity="key+tailnet",
+            identity=identity,
             tailscaled_socket=socket,
+            index_dir=str(tmp_path),
         ) as running:
             yield running
 
@@ -97,22 +108,43 @@ class Caller:
         self._url = f"http://{tailnet.gateway.address}:{httpx.URL(gateway.url).port}"
         self._client = httpx.AsyncClient(proxy=tailnet.nodes[node].proxy, trust_env=False, timeout=30)
 
-    async def ask(self, key: str) -> tuple[int, str]:
-        """Status and error class; the first packets between two nodes take seconds, and tailscaled gives up early."""
-        headers, answers = {"authorization": f"Bearer {key}"}, list[httpx.Response]()
+    async def ask(self, key: str | None) -> tuple[int, str]:
+        """Status and error class of a question for the models."""
+        return _verdict(await self._answer("GET", "/v1/models", key))
+
+    async def chat(self, key: str | None) -> tuple[int, str]:
+        """Status and error class of a chat request."""
+        body = {"model": "scripted", "messages": [{"role": "user", "content": "hi"}]}
+        return _verdict(await self._answer("POST", "/v1/chat/completions", key, body))
+
+    async def mcp(self, key: str | None, method: str, **params: Any) -> Any:
+        """The result of an MCP request; its answer's error class where it is refused as a whole."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = await self._answer("POST", "/mcp", key, body)
+        return answer.json()["result"] if answer.status_code == 200 else _verdict(answer)
+
+    async def _answer(self, method: str, path: str, key: str | None, body: Any = None) -> httpx.Response:
+        """The answer; the first packets between two nodes take seconds, and tailscaled gives up early."""
+        headers, answers = {"accept": "application/json"}, list[httpx.Response]()
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
 
         async def is_answered() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                answers.append(await self._client.get(f"{self._url}/v1/models", headers=headers))
+                answers.append(await self._client.request(method, f"{self._url}{path}", headers=headers, json=body))
                 # The proxy's own errors are plain text.
                 return answers[-1].headers.get("content-type", "").startswith("application/json")
             return False
 
         await until_async(is_answered, within_s=90)
-        return answers[-1].status_code, answers[-1].json().get("error", {}).get("code", "")
+        return answers[-1]
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+def _verdict(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json().get("error", {}).get("code", "")
 
 
 @pytest.fixture
@@ -148,6 +180,47 @@ async def test_a_key_counts_on_its_owners_node_alone(gateway: RunningGateway, ca
         (bob.stored.id, "ada", "ada-laptop", 403),
         (ada.stored.id, None, None, 403),
     }
+
+
+async def found_by(caller: Caller, key: str | None) -> tuple[list[str], bool, str]:
+    """The tools that are listed to a caller, and what a search with one of them gives: whether it failed, and text."""
+    listed = await caller.mcp(key, "tools/list")
+    called = await caller.mcp(key, "tools/call", name="search_code", arguments={"query": "retry"})
+    return [tool["name"] for tool in listed["tools"]], called.get("isError", False), called["content"][0]["text"]
+
+
+@pytest.mark.parametrize("identity", ["key+tailnet", "tailnet"])
+async def test_who_may_use_no_model_and_no_index_is_refused_both_beside_who_may(
+    gateway: RunningGateway, callers: dict[str, Caller], identity: str
+):
+    keyed = identity != "tailnet"
+    ada, bob = (gateway.keys.add(name).text if keyed else None for name in ("ada", "bob"))
+    with captured_logs() as logs:
+        assert await callers["ada-laptop"].chat(ada) == (200, "")
+        assert await callers["bob-laptop"].chat(bob) == (403, "forbidden")
+        tools, failed, text = await found_by(callers["ada-laptop"], ada)
+        assert (tools, failed, "def retry" in text) == (["search_code", "read_file"], False, True)
+        tools, failed, text = await found_by(callers["bob-laptop"], bob)
+        assert (tools, failed, "may not search the index `code`" in text) == ([], True, True)
+    lines = [json.loads(line) for line in logs.getvalue().splitlines()]
+    refused = {(line["user"], line["surface"]) for line in lines if line.get("error") == "forbidden"}
+    assert refused == {("bob", "chat"), ("bob", "mcp")}
+
+
+@pytest.mark.parametrize("identity", ["tailnet"])
+async def test_without_keys_the_node_says_who_is_calling_and_a_node_of_nobody_is_refused(
+    gateway: RunningGateway, callers: dict[str, Caller]
+):
+    with captured_logs() as logs:
+        assert await callers["ada-laptop"].ask(None) == (200, "")
+        assert await callers["bob-laptop"].ask(None) == (200, "")
+        # A key counts for nothing, whosever it is.
+        assert await callers["gpu"].ask(gateway.keys.add("ada").text) == (403, "node_not_allowed")
+        assert await callers["gpu"].chat(None) == (403, "node_not_allowed")
+        assert await callers["gpu"].mcp(None, "tools/list") == (403, "node_not_allowed")
+    lines = [json.loads(line) for line in logs.getvalue().splitlines()]
+    recorded = {(line.get("user"), line.get("node")) for line in lines if line["event"] == "request"}
+    assert recorded == {("ada", "ada-laptop"), ("bob", "bob-laptop"), (None, None)}
 
 
 async def test_who_is_on_the_gateways_host_is_no_node_and_while_tailscaled_is_away_nobody_knows(

@@ -114,11 +114,11 @@ async def machine(binaries: Path, folder: Path) -> AsyncIterator[list[str]]:
 def refusal(tailnet: Tailnet, tailscale: list[str], command: str) -> str:
     """Run the printed command on the machine; what it said when it failed, empty when the machine has joined.
 
-    Only the server's address differs: here it has no certificate.
+    Only the server's address differs, since here it has no certificate; and no `sudo` is needed by whoever is root.
     """
     url = json.loads(tailnet.headscale.config.read_text(encoding="utf-8"))["server_url"]
-    program, *arguments = shlex.split(command.replace("https://headscale.example.org", url))
-    assert program == "tailscale"
+    sudo, program, *arguments = shlex.split(command.replace("https://headscale.example.org", url))
+    assert (sudo, program) == ("sudo", "tailscale")
     done = subprocess.run(
         [*tailscale, *arguments, "--accept-dns=false", f"--timeout={JOIN_TIMEOUT_S}s"],
         capture_output=True,
@@ -241,9 +241,11 @@ async def test_a_laptop_joins_with_the_printed_command_once_leaves_with_the_flee
     told = tailnet.bawn("join-key", "ada-laptop")
     assert told.exit_code == 0
     assert told.stderr.startswith("On ada-laptop, once, until ")
+    assert told.stderr.endswith(" UTC. Without sudo on macOS and Windows.\n")
     command = told.stdout.strip()
     assert command.startswith(
-        "tailscale up --login-server=https://headscale.example.org --hostname=ada-laptop --shields-up --auth-key=hskey-"
+        "sudo tailscale up --login-server=https://headscale.example.org --hostname=ada-laptop --shields-up "
+        "--auth-key=hskey-"
     )
     (stored,) = tailnet.headscale.ask("preauthkeys", "list")
     assert stored["user"]["email"] == "ada@example.org"
@@ -262,13 +264,32 @@ async def test_a_laptop_joins_with_the_printed_command_once_leaves_with_the_flee
         assert tailnet.key("ada-laptop", "--again")["key"].startswith("hskey-")
 
         tailnet.write("\n".join(line for line in FLEET.splitlines() if not line.startswith("ada-laptop")))
-        assert "will remove node ada-laptop (id 1, 100.64.0.1)" in tailnet.bawn("apply", "--yes").stdout
+        shown = tailnet.bawn("apply", "--yes").stdout
+        assert "will expire join key id 2 of ada@example.org: nothing in the fleet joins with it" in shown
+        assert "will remove node ada-laptop (id 1, 100.64.0.1)" in shown
         assert tailnet.names("nodes") == []
 
         tailnet.write(FLEET)
         # Nobody has told the machine that it was removed: `tailscale up` ends at once, and it joins a moment later.
         assert refusal(tailnet, tailscale, tailnet.key("ada-laptop")["command"]) == ""
         await until(lambda: tailnet.names("nodes") == ["ada-laptop"], within_s=JOIN_TIMEOUT_S)
+
+
+async def test_an_unused_key_of_what_was_removed_lets_nobody_in_and_a_second_apply_has_nothing_to_do(
+    tailnet: Tailnet, tmp_path: Path
+) -> None:
+    tailnet.bawn("apply", "--yes")
+    pod, waiting = (tailnet.key(node, "--expiration", "7d") for node in ("pod", "ada-laptop"))
+    tailnet.write("\n".join(line for line in FLEET.splitlines() if not line.startswith("pod")))
+    asked = tailnet.bawn("apply")
+    plan = "will expire join key id 1 of tag:pod: nothing in the fleet joins with it\n"
+    assert asked.stdout.startswith(plan)
+    assert tailnet.bawn("apply", "--yes").exit_code == 0
+    assert tailnet.bawn("apply").stdout.startswith("Nothing to do.\n")
+    login = f"sudo tailscale up --login-server={{}} --hostname=pod --auth-key={pod['key']}"
+    async with machine(tailnet_binaries(), tmp_path / "late") as tailscale:
+        assert "authkey expired" in refusal(tailnet, tailscale, login.format("https://headscale.example.org"))
+        assert refusal(tailnet, tailscale, waiting["command"]) == ""
 
 
 async def test_a_key_that_has_expired_lets_nobody_in(tailnet: Tailnet, tmp_path: Path) -> None:
@@ -321,6 +342,8 @@ def test_the_command_for_a_server_puts_the_key_where_its_unit_looks(
         (["headscale"], "headscale: has the role headscale, which is outside the tailnet"),
         (["ada-laptop"], "Headscale has no user for its owner, ada@example.org; run `bawn fleet apply` first."),
         (["gpu", "--expiration", "soon"], "--expiration: soon is no duration"),
+        (["gpu", "--expiration", "8d"], "--expiration: 8d is longer than 7d, the most: "),
+        (["gpu", "--expiration", "9999999h"], "--expiration: 9999999h is longer than 7d, the most: "),
         (["gpu", "pod"], "expected [FILE] NODE, one node at a time."),
         (["gpu", "--out", "/nowhere/key"], "--out: /nowhere/key: can't be written: No such file or directory."),
     ],

@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bawn.fleet.checks import problems
+from bawn.fleet.policy.comparison import problems_of_policy
+from bawn.fleet.policy.language import parse_policy
+from bawn.fleet.policy.rendering import encoded, render_policy
 from bawn.fleet.problems import BrokenFleet
 from bawn.fleet.reachability import allowed
 from bawn.fleet.reading import to_fleet
@@ -185,3 +189,13 @@ def test_an_alias_that_hides_a_model_is_named() -> None:
         "aliases": {"m": "m"},
     }
     assert "aliases.m" in keys_of_problems(data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(fleets(), st.text(st.sampled_from("ab@:*. "), max_size=6))
+def test_a_fleet_that_passes_its_checks_has_a_policy(data: Data, login: str) -> None:
+    data["people"][min(data["people"])]["login"] = login
+    if keys_of_problems(data) == []:
+        fleet = to_fleet(data, origin="f")
+        policy = encoded(render_policy(fleet, "tailscale" if fleet.tailnet.managed else "headscale"))
+        assert problems_of_policy(fleet, parse_policy(policy, origin="p")) == []

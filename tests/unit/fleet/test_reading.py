@@ -7,7 +7,7 @@ import pytest
 
 from bawn.contracts.errors import SettingsError
 from bawn.fleet.problems import BrokenFleet
-from bawn.fleet.reading import read_fleet
+from bawn.fleet.reading import read_fleet, to_fleet
 from bawn.service.settings import read_data
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.toml"))
@@ -49,7 +49,19 @@ def test_every_line_of_the_message_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(BrokenFleet) as caught:
         read_fleet(path)
     assert str(caught.value).splitlines() == [
-        f"{path}: name: expected `str`, got `int`.",
-        f"{path}: nodes.a.role: is missing.",
-        f"{path}: tailnet: is missing.",
+        f"{path}: name: expected text, got a whole number.",
+        f"{path}: nodes.a.role: is missing; give one of headscale, gateway, gpu, pod, laptop.",
+        f"{path}: tailnet: is missing; give base_domain, and server_url (your Headscale's) "
+        "or managed = true (Tailscale's).",
     ]
+
+
+def test_for_every_key_that_must_be_there_the_mend_says_what_to_give() -> None:
+    data = {"people": {"p": {}}, "nodes": {"n": {}}, "models": {"m": {}}, "tailnet": {}}
+    with pytest.raises(BrokenFleet) as caught:
+        to_fleet(data, origin="f")
+    told = {problem.key: problem.reason for problem in caught.value.problems}
+    assert told.keys() == {
+        *("name", "tailnet.base_domain", "people.p.login", "nodes.n.role", "models.m.file", "models.m.size_mib")
+    }
+    assert all(reason.startswith("is missing; give ") and "give a value" not in reason for reason in told.values())

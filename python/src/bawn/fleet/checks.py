@@ -114,6 +114,8 @@ def _people(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(
                 f"{at}.login", f"{person.login!r} is no login; write it as name@domain, as the tailnet has it."
             )
+        elif fleet.tailnet.managed and person.login.endswith("@"):
+            yield Problem(f"{at}.login", f"{person.login} is a login of Headscale only; Tailscale's are name@domain.")
         if logins[person.login.lower()] > 1:
             twins = listed(k for k, other in fleet.people.items() if other.login.lower() == person.login.lower())
             yield Problem(f"{at}.login", f"{person.login} is the login of {twins}; logins must differ.")

@@ -1,5 +1,6 @@
 """Reading a fleet file, so that everything that has the wrong shape is named, and not only the first."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, cast
@@ -7,7 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from bawn.fleet.problems import BrokenFleet, Problem, key_of, listed
-from bawn.fleet.schema import Fleet, Model, Node, Person, Repository, Tailnet
+from bawn.fleet.schema import ROLES, Fleet, Model, Node, Person, Repository, Tailnet
 from bawn.service.settings import Settings, read_data
 
 _ENTRIES: Final[dict[str, Any]] = {
@@ -21,6 +22,28 @@ _ENTRIES: Final[dict[str, Any]] = {
     "budgets": dict[str, Any],
 }
 """What an entry of each table is."""
+
+_GIVE: Final = {
+    "name": "give the team's name",
+    "tailnet": "give base_domain, and server_url (your Headscale's) or managed = true (Tailscale's)",
+    "base_domain": "give the domain of the tailnet's names, such as tailnet.example.org",
+    "login": "give how the tailnet knows this person, name@domain",
+    "role": f"give one of {', '.join(ROLES)}",
+    "file": "give the name of the weights' file, NAME.gguf",
+    "size_mib": "give the memory that the weights take, in MiB",
+}
+"""The mend where a key is missing that must be there."""
+_PLAIN: Final = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number with a fraction",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "keys with values",
+    "null": "nothing",
+}
+"""What the library calls a type → what the fleet's author does."""
+_TYPES: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 
 
 def read_fleet(path: Path) -> Fleet:
@@ -66,15 +89,13 @@ def _entry(data: object, kind: type[Settings], at: str, wrong: list[Problem]) ->
     """`data` as `kind`, field by field; what is wrong goes into `wrong`, and the entry is then None."""
     before = len(wrong)
     if not isinstance(data, dict):
-        wrong.append(
-            Problem(at, "is missing." if data is None else f"expected keys: {listed(kind.__struct_fields__)}.")
-        )
+        wrong.append(Problem(at, _missing(at) if data is None else f"expected keys: {listed(kind.__struct_fields__)}."))
         return None
     values = cast("dict[str, Any]", data)
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     wrong += [Problem(key_of(at, key), _unknown(fields)) for key in values if key not in fields]
     wrong += [
-        Problem(f"{at}.{key}", "is missing.") for key, field in fields.items() if field.required and key not in values
+        Problem(f"{at}.{key}", _missing(key)) for key, field in fields.items() if field.required and key not in values
     ]
     found = {
         key: _value(values[key], field.type, f"{at}.{key}", wrong) for key, field in fields.items() if key in values
@@ -87,9 +108,17 @@ def _value(data: object, kind: Any, at: str, wrong: list[Problem]) -> Any:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
-        reason = "is missing." if data is None else f"{message[0].lower()}{message[1:]}."
+        reason = _missing(at) if data is None else f"{message[0].lower()}{_TYPES.sub(_plain, message[1:])}."
         wrong.append(Problem(f"{at}{where.removesuffix('`')}", reason))
         return None
+
+
+def _missing(key: str) -> str:
+    return f"is missing; {_GIVE.get(key, 'give a value')}."
+
+
+def _plain(types: re.Match[str]) -> str:
+    return " or ".join(_PLAIN.get(name, name) for name in types[1].split(" | "))
 
 
 def _unknown(known: Iterable[str]) -> str:

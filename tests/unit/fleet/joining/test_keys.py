@@ -22,7 +22,10 @@ def fleet(*args: str) -> Result:
 @pytest.mark.parametrize(
     ("node", "says"),
     [
-        ("lin-laptop", "invite lin@studio.example in the admin console, then `tailscale up --hostname=lin-laptop`."),
+        (
+            "lin-laptop",
+            "invite lin@studio.example in the admin console, then `sudo tailscale up --hostname=lin-laptop`, w",
+        ),
         ("gateway", "not reusable, pre-approved, tag tag:gateway. Then put it where gateway looks: /var/"),
         ("pod-large", "not reusable, ephemeral, pre-approved, tag tag:pod. Then put it where pod-large looks: BAWN_"),
     ],

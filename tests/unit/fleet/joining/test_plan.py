@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bawn.fleet.joining.headscale import Moment, Node, User
+from bawn.fleet.joining.headscale import Moment, Node, PreAuthKey, User
 from bawn.fleet.joining.plan import Plan, plan
 from bawn.fleet.reading import read_fleet
 from bawn.fleet.schema import Fleet, Person
@@ -24,8 +24,8 @@ ALL = [
 ]
 
 
-def planned(users: list[User], nodes: list[Node], fleet: Fleet = OWN) -> Plan:
-    return plan(fleet, users, nodes, NOW)
+def planned(users: list[User], nodes: list[Node], fleet: Fleet = OWN, keys: tuple[PreAuthKey, ...] = ()) -> Plan:
+    return plan(fleet, users, nodes, list(keys), NOW)
 
 
 def steps(users: list[User], nodes: list[Node], fleet: Fleet = OWN) -> list[str]:
@@ -52,13 +52,13 @@ def test_users_are_named_after_their_key_and_known_by_their_e_mail() -> None:
     ids=["local-part", "key"],
 )
 def test_a_user_is_never_given_a_name_that_is_somebody_elses_login(fleet: Fleet) -> None:
-    created = plan(fleet, [], [], NOW).steps
+    created = planned([], [], fleet).steps
     users = [
         User(number, getattr(step, "name"), "" if login.endswith("@") else login)  # noqa: B009
         for number, step in enumerate(created, 1)
         if (login := getattr(step, "login"))  # noqa: B009
     ]
-    assert plan(fleet, users, [], NOW) == Plan([], [], [])
+    assert planned(users, [], fleet) == Plan([], [], [])
 
 
 def test_a_name_that_a_user_has_is_not_given_twice() -> None:
@@ -141,6 +141,63 @@ def test_a_node_whose_key_has_expired_is_told_and_stays() -> None:
     expired = msgspec.structs.replace(ALL[0], expiry=Moment(int(NOW.timestamp()) - 1))
     found = planned([ADA, GRACE], [expired, *ALL[1:]])
     assert found == Plan([], [], ["gateway's key has expired: it joins again with `bawn fleet join-key gateway`."])
+
+
+SOON = Moment(int(NOW.timestamp()) + 3600)
+
+
+def key(number: int, of: User | str, **more: bool) -> PreAuthKey:
+    owner = {"acl_tags": [of]} if isinstance(of, str) else {"user": of}
+    return PreAuthKey("hskey-auth-***", SOON, number, **owner, **more)  # pyright: ignore[reportArgumentType]
+
+
+def without(*nodes: str) -> Fleet:
+    kept = {name: node for name, node in OWN.nodes.items() if name not in nodes}
+    return msgspec.structs.replace(OWN, nodes=kept)
+
+
+def test_an_unused_key_of_a_tag_or_a_person_without_nodes_in_the_fleet_expires_before_anything_is_removed() -> None:
+    keys = (key(7, "tag:pod"), key(8, GRACE), key(9, "tag:gpu"), key(10, "tag:stranger"))
+    found = planned([ADA, GRACE], [ALL[0], *ALL[2:]], without("grace-laptop"), keys)
+    assert [str(step) for step in found.steps] == [
+        "expire join key id 7 of tag:pod: nothing in the fleet joins with it",
+        "expire join key id 8 of grace@example.org: nothing in the fleet joins with it",
+        "expire join key id 10 of tag:stranger: nothing in the fleet joins with it",
+        "remove node grace-laptop (id 4): not in the fleet",
+    ]
+
+
+def test_a_key_that_is_used_or_has_expired_is_nobodys_matter_unless_it_can_be_used_again() -> None:
+    past = msgspec.structs.replace(key(6, "tag:pod"), expiration=Moment(int(NOW.timestamp())))
+    used, again = key(7, "tag:pod", used=True), key(8, "tag:pod", used=True, reusable=True)
+    assert [getattr(step, "id") for step in planned([ADA, GRACE], ALL, keys=(past, used, again)).steps] == [8]  # noqa: B009
+
+
+def test_a_key_that_may_be_a_removed_nodes_expires_unless_another_node_of_its_owner_still_has_to_join() -> None:
+    second = Node(9, "ada-desktop", "ada-desktop", ADA)
+    found = planned([ADA, GRACE], [*ALL, second], keys=(key(7, ADA),))
+    assert [str(step) for step in found.steps] == [
+        "expire join key id 7 of ada@example.org: it may be for ada-desktop (id 9), which is removed, and all others "
+        "of ada@example.org have joined",
+        "remove node ada-desktop (id 9): not in the fleet",
+    ]
+    waits = planned([ADA, GRACE], [*ALL[:2], ALL[3], second], keys=(key(7, ADA),))
+    assert [type(step).__name__ for step in waits.steps] == ["RemoveNode"]
+
+
+def test_a_key_that_may_be_for_a_machine_that_is_set_up_anew_stays_and_is_told() -> None:
+    found = planned([ADA, GRACE], ALL, keys=(key(7, "tag:gpu"),))
+    assert found.steps == []
+    assert found.notes == [
+        "Join key id 7 of tag:gpu is unused, and all nodes of tag:gpu have joined. If no machine is being set up anew, "
+        "run `headscale preauthkeys expire --id 7`."
+    ]
+
+
+def test_the_keys_of_a_user_who_is_removed_go_with_the_user() -> None:
+    eve = User(3, "eve", "eve@example.org")
+    (step,) = planned([ADA, GRACE, eve], ALL, keys=(key(7, eve),)).steps
+    assert type(step).__name__ == "RemoveUser"
 
 
 def test_names_from_outside_reach_the_terminal_without_control_characters() -> None:

@@ -73,10 +73,19 @@ class PreAuthKey(msgspec.Struct, frozen=True):
     """A key with which a machine joins."""
 
     key: str
+    """Whole when it is made; a list shows its beginning only."""
     expiration: Moment
+    id: int = 0
+    used: bool = False
+    reusable: bool = False
     ephemeral: bool = False
     acl_tags: list[str] = []
     user: User | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Whether a machine can join with it."""
+        ends = self.expiration.utc
+        return (self.reusable or not self.used) and (ends is None or ends > now)
 
     def __repr__(self) -> str:
         return f"PreAuthKey(key=…, expiration={self.expiration.utc})"
@@ -99,6 +108,10 @@ class Headscale:
         """Every node, connected or not."""
         return self._list(Node, "nodes")
 
+    def keys(self) -> list[PreAuthKey]:
+        """Every pre-authentication key, used and expired ones too."""
+        return self._list(PreAuthKey, "preauthkeys")
+
     def create_user(self, name: str, email: str | None) -> None:
         """A user with this name; a policy knows it by its e-mail where it has one, else as `name@`."""
         self._run("users", "create", *([f"--email={email}"] if email else []), "--", name)
@@ -120,6 +133,10 @@ class Headscale:
         owner = [f"--user={user}"] if tag is None else [f"--tags={tag}"]
         short = ["--ephemeral"] if ephemeral else []
         return self._ask(PreAuthKey, "preauthkeys", "create", *owner, *short, f"--expiration={expiration}")
+
+    def expire_key(self, key: int) -> None:
+        """Nobody joins with this key any more."""
+        self._run("preauthkeys", "expire", f"--id={key}")
 
     def _list(self, kind: type[T], of: str) -> list[T]:
         # An empty list is `null`.

@@ -95,6 +95,8 @@ def make_key(fleet: Fleet, node: str, headscale: Headscale, *, expiration: str, 
 def command_of(key: JoinKey, file: str | None = None) -> str:
     """The one command that uses the key: on a laptop its owner's, on a server root's; of a pod a variable.
 
+    Linux wants root for it; macOS and Windows have no use for `sudo`, which whoever shows the command says.
+
     Args:
         key: the key.
         file: a file on that machine that holds it, so that the command doesn't.
@@ -103,7 +105,14 @@ def command_of(key: JoinKey, file: str | None = None) -> str:
     if key.role == "laptop":
         return shlex.join(
             [
-                *("tailscale", "up", f"--login-server={key.login_server}", f"--hostname={key.node}", "--shields-up"),
+                *(
+                    "sudo",
+                    "tailscale",
+                    "up",
+                    f"--login-server={key.login_server}",
+                    f"--hostname={key.node}",
+                    "--shields-up",
+                ),
                 f"--auth-key={secret}",
             ]
         )
@@ -138,7 +147,10 @@ def _in_tailscales_console(fleet: Fleet, node: str) -> str:
     of = principal(fleet, node)
     begin = f"{node}: Tailscale runs this tailnet (tailnet.managed), and makes its keys. "
     if fleet.nodes[node].role == "laptop":
-        return f"{begin}Its owner needs none: invite {of} in the admin console, then `tailscale up --hostname={node}`."
+        return (
+            f"{begin}Its owner needs none: invite {of} in the admin console, then "
+            f"`sudo tailscale up --hostname={node}`, without sudo on macOS and Windows."
+        )
     short = "ephemeral, " if fleet.nodes[node].role == "pod" else ""
     return (
         f"{begin}In the admin console, Settings > Keys > Generate auth key: not reusable, {short}pre-approved, "

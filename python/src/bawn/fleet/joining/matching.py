@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from bawn.fleet.joining.headscale import Node, User
+from bawn.fleet.joining.headscale import Node, PreAuthKey, User
 from bawn.fleet.policy.principals import TAILNET_ROLES, principal
 from bawn.fleet.schema import Fleet
 
@@ -21,10 +21,11 @@ def users_of(login: str, users: list[User]) -> list[User]:
     return by_provider[:1] or [user for user in users if token in (user.email, user.name)]
 
 
-def principal_of(node: Node, fleet: Fleet, users: list[User]) -> str:
-    """The tag or the login that the policy knows a node by; `NOBODY` for the node of a stranger."""
-    if node.tags:
-        return ", ".join(sorted(node.tags))
+def principal_of(node: Node | PreAuthKey, fleet: Fleet, users: list[User]) -> str:
+    """The tag or the login that the policy knows a node by, or one that joins with a key; `NOBODY` for a stranger's."""
+    tags = node.tags if isinstance(node, Node) else node.acl_tags
+    if tags:
+        return ", ".join(sorted(tags))
     for person in fleet.people.values():
         if node.user is not None and any(user.id == node.user.id for user in users_of(person.login, users)):
             return person.login

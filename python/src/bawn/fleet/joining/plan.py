@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from bawn.fleet.joining.headscale import Headscale, Node, User
+from bawn.fleet.joining.headscale import Headscale, Node, PreAuthKey, User
 from bawn.fleet.joining.matching import Matches, match, principal_of, users_of
-from bawn.fleet.policy.principals import TAILNET_ROLES, principal
+from bawn.fleet.policy.principals import TAILNET_ROLES, principal, principals
 from bawn.fleet.problems import listed
 from bawn.fleet.schema import Fleet
 
@@ -71,7 +71,22 @@ class RenameNode(msgspec.Struct, frozen=True):
         headscale.rename_node(self.id, self.name)
 
 
-Step = CreateUser | RemoveUser | RemoveNode | RenameNode
+class ExpireKey(msgspec.Struct, frozen=True):
+    """A join key that nobody has used, and that nothing in the fleet has a use for."""
+
+    id: int
+    shown: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"expire join key {self.shown}: {self.reason}"
+
+    def take(self, headscale: Headscale) -> None:
+        """Do it."""
+        headscale.expire_key(self.id)
+
+
+Step = CreateUser | RemoveUser | RemoveNode | RenameNode | ExpireKey
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -81,18 +96,23 @@ class Plan(msgspec.Struct, frozen=True):
     problems: list[str]
     """What no step mends; a person has to."""
     notes: list[str]
-    """What is as it may be and still worth knowing: nodes that have not joined."""
+    """What is as it may be and still worth knowing: nodes that have not joined, keys that may be left over."""
 
 
-def plan(fleet: Fleet, users: list[User], nodes: list[Node], now: datetime) -> Plan:
+def plan(fleet: Fleet, users: list[User], nodes: list[Node], keys: list[PreAuthKey], now: datetime) -> Plan:
     """Compare. The fleet must pass its checks; a plan of what it leads to has no steps."""
     matches = match(fleet, users, nodes)
     removed, renamed = _nodes(fleet, users, matches)
     strangers = _strangers(fleet, users)
     kept = [user for user in users if user not in strangers]
-    # A user can go when its nodes have gone, and then its name is free, as a node's is.
-    steps: list[Step] = [*removed, *(RemoveUser(u.id, _user(u)) for u in strangers), *_missing(fleet, kept), *renamed]
-    return Plan(steps, list(_problems(fleet, users)), list(_notes(fleet, matches, now)))
+    # The keys made for a user go with it.
+    usable = [key for key in keys if key.usable(now) and key.user not in strangers]
+    expired, left_over = _keys(fleet, users, matches, usable, now)
+    # Keys go first, so that what is removed can't come back. A user can go when its nodes have gone, and then its name
+    # is free, as a node's is.
+    steps: list[Step] = [*expired, *removed, *(RemoveUser(u.id, _user(u)) for u in strangers)]
+    steps += [*_missing(fleet, kept), *renamed]
+    return Plan(steps, list(_problems(fleet, users)), [*_notes(fleet, matches, now), *left_over])
 
 
 def _missing(fleet: Fleet, kept: list[User]) -> Iterator[CreateUser]:
@@ -119,6 +139,41 @@ def _nodes(fleet: Fleet, users: list[User], matches: Matches) -> tuple[list[Remo
     joined = sorted(matches.joined.items())
     renamed = [RenameNode(node.id, _node(node), name) for name, node in joined if node.given_name != name]
     return sorted(removed, key=lambda step: step.id), renamed
+
+
+def _keys(
+    fleet: Fleet, users: list[User], matches: Matches, usable: list[PreAuthKey], now: datetime
+) -> tuple[list[ExpireKey], list[str]]:
+    """Of the usable keys those that are to be expired, and a note for each that only people can tell the use of.
+
+    A key says of which tag or user its node will be, and not which node: what is meant for a node that still has to
+    join, or for a pod, can't be told from a leftover of the same principal, and stays until it expires by itself.
+    """
+    wanted = fleet.of_role(*TAILNET_ROLES)
+    waiting = {
+        principal(fleet, name)
+        for name, node in wanted.items()
+        if node.role == "pod" or name not in matches.joined or matches.joined[name].expired(now)
+    }
+    gone = {principal_of(node, fleet, users): _node(node) for node in matches.others}
+    expired: list[ExpireKey] = []
+    notes: list[str] = []
+    for key in sorted(usable, key=lambda key: key.id):
+        of = principal_of(key, fleet, users)
+        shown = f"id {key.id} of {of}"
+        if of not in principals(fleet):
+            expired.append(ExpireKey(key.id, shown, "nothing in the fleet joins with it"))
+        elif of in waiting:
+            continue
+        elif of in gone:
+            why = f"it may be for {gone[of]}, which is removed, and all others of {of} have joined"
+            expired.append(ExpireKey(key.id, shown, why))
+        else:
+            notes.append(
+                f"Join key {shown} is unused, and all nodes of {of} have joined. If no machine is being set up anew, "
+                f"run `headscale preauthkeys expire --id {key.id}`."
+            )
+    return expired, notes
 
 
 def _why(fleet: Fleet, users: list[User], matches: Matches, node: Node) -> str:

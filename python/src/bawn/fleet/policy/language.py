@@ -10,11 +10,11 @@ from typing import Final, Literal
 import msgspec
 
 from bawn.contracts.errors import SettingsError
+from bawn.fleet.naming import LOGIN
 from bawn.service.settings import Settings, to_settings
 
 AUTOGROUPS: Final = ("autogroup:member", "autogroup:tagged")
 _TAG: Final = re.compile(r"tag:[A-Za-z][A-Za-z0-9-]*")
-_LOGIN: Final = re.compile(r"[^@\s:*]+@[^@\s:*]*")
 _PROTOCOL: Final = re.compile(r"[a-z0-9-]+")
 
 
@@ -120,7 +120,7 @@ def _unknown(policy: Policy) -> list[str]:
     for group, members in policy.groups.items():
         if not group.startswith("group:"):
             found.append(f"groups: {group} is no name of a group; it begins with group:.")
-        found += [f"groups.{group}: {name} is no login." for name in members if not _LOGIN.fullmatch(name)]
+        found += [f"groups.{group}: {name} is no login." for name in members if not LOGIN.fullmatch(name)]
     for tag, owners in policy.tag_owners.items():
         if not _TAG.fullmatch(tag):
             found.append(f"tagOwners: {tag} is no tag.")
@@ -165,7 +165,7 @@ def _one_kind_of_node(policy: Policy, name: str) -> list[str]:
 
 
 def _alias(policy: Policy, alias: str) -> list[str]:
-    if alias == "*" or alias in AUTOGROUPS or _LOGIN.fullmatch(alias):
+    if alias == "*" or alias in AUTOGROUPS or LOGIN.fullmatch(alias):
         return []
     if alias.startswith("group:"):
         return [] if alias in policy.groups else [f"{alias} is not in groups."]
