@@ -1,0 +1,1 @@
+"""The model server beside llama.cpp's server and llama-cpp-python's own: `python -m bench.model`."""

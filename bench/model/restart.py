@@ -1,0 +1,65 @@
+"""A server that is stopped and started again between two turns of a session, as a rented machine is overnight."""
+
+import tempfile
+from collections.abc import Awaitable, Callable
+
+from bench.client import Client
+from bench.model.agent_trace import ANSWER, KINDS
+from bench.model.plan import Plan, measure
+from bench.model.trace import Trace, trace
+from bench.report import Row
+from bench.servers import Serving
+from bench.sides import Measured, Side, compared, side
+
+Step = Callable[[Client], Awaitable[Measured]]
+
+
+async def rows(plan: Plan) -> list[Row]:
+    """For a plain and for a hybrid model: the next turn after a restart beside the same turn without one."""
+    found: list[Row] = []
+    turns, first, last = plan.size(8, 4), plan.size(6000, 2500), plan.size(10000, 3500)
+    for kind in KINDS:
+        restarted, kept = Side("bawn"), Side("bawn", name="bawn, not restarted")
+        for run in range(plan.size(3, 1)):
+            session = trace(300 + run, measure(), turns=turns, first=first, last=last)
+            before, after = _all_but_the_last(session), _last(session)
+            with tempfile.TemporaryDirectory(prefix="bawn-bench-") as one, tempfile.TemporaryDirectory() as other:
+                serving = plan.serving(plan.generated(kind), n_ctx=16384, n_slots=2, state_dir=one)
+                await _served(serving, kept, before, after)
+                serving = plan.serving(plan.generated(kind), n_ctx=16384, n_slots=2, state_dir=other)
+                await _served(serving, restarted, before)
+                await _served(serving, restarted, _somebody_else, after)
+        what = f"{kind}: next turn after a restart, {last / 1000:g}k tokens"
+        found.append(compared(f"{what}: fed", "fed", restarted, kept, "tokens", "≤ 1 ×"))
+        found.append(compared(f"{what}: first token", "first", restarted, kept, "ms", "≤ 1 ×"))
+    return found
+
+
+async def _served(serving: Serving, into: Side, *steps: Step) -> None:
+    async with side("bawn", serving) as one:
+        for step in steps:
+            await one.measure(step)
+    into.absorb(one)
+
+
+def _all_but_the_last(session: Trace) -> Step:
+    async def turns(client: Client) -> Measured:
+        for messages in session.turns[:-1]:
+            await client.chat(messages, tools=session.tools, max_tokens=ANSWER)
+        return {}
+
+    return turns
+
+
+def _last(session: Trace) -> Step:
+    async def turn(client: Client) -> Measured:
+        answer = await client.chat(session.turns[-1], tools=session.tools, max_tokens=ANSWER)
+        return {"fed": answer.fed_tokens, "first": 1000 * answer.first_s}
+
+    return turn
+
+
+async def _somebody_else(client: Client) -> Measured:
+    # Whose question is the first after the start: it is not what a start costs that is measured.
+    await client.chat([{"role": "user", "content": "Are you there?"}], max_tokens=1)
+    return {}

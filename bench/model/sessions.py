@@ -1,0 +1,42 @@
+"""More sessions than slots: eight agents in turn on two slots, and host memory for half of what they hold."""
+
+from typing import Final
+
+from bench.client import Client
+from bench.model.agent_trace import ANSWER, KINDS
+from bench.model.models import session_bytes
+from bench.model.plan import Plan, measure
+from bench.model.trace import Trace, trace
+from bench.report import Row
+from bench.sides import Measured, both, compared, in_turn
+
+SESSIONS: Final = 8
+SLOTS: Final = 2
+_MIB: Final = 1 << 20
+
+
+async def rows(plan: Plan) -> list[Row]:
+    """For a plain and for a hybrid model: tokens fed and the first token's time, from each session's 2nd turn on."""
+    found: list[Row] = []
+    turns, first, last = plan.size(5, 3), plan.size(6000, 2500), plan.size(8000, 3500)
+    sessions = [
+        trace(200 + number, measure(), turns=turns, first=first, last=last, system_seed=200)
+        for number in range(SESSIONS)
+    ]
+    for kind in KINDS:
+        cache = max(1, SESSIONS * session_bytes(kind, last) // 2 // _MIB)
+        serving = plan.serving(plan.generated(kind), n_ctx=SLOTS * 12288, n_slots=SLOTS, cache_mib=cache)
+        async with both(serving) as sides:
+            for turn in range(turns):
+                for number, session in enumerate(sessions):
+                    await in_turn(sides, number, lambda client, one=session, turn=turn: _turn(client, one, turn))
+            mine, peer = sides
+            what = f"{kind}: {SESSIONS} sessions in turn on {SLOTS} slots, {cache} MiB of cache"
+            found.append(compared(f"{what}: fed a turn", "fed", mine, peer, "tokens", "≤ 0.5 ×"))
+            found.append(compared(f"{what}: first token", "first", mine, peer, "ms", "≤ 0.5 ×"))
+    return found
+
+
+async def _turn(client: Client, session: Trace, turn: int) -> Measured:
+    answer = await client.chat(session.turns[turn], tools=session.tools, max_tokens=ANSWER)
+    return {"fed": answer.fed_tokens, "first": 1000 * answer.first_s} if turn else {}
