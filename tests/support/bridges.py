@@ -29,7 +29,7 @@ class Bridge:
 
 
 @contextlib.asynccontextmanager
-async def bridge_to(gateway_url: str, **settings: Any) -> AsyncIterator[Bridge]:
+async def bridge_to(gateway_url: str, *, key: str = KEY, **settings: Any) -> AsyncIterator[Bridge]:
     """A bridge on a free port; with `gateway_wait_s` short unless it is given."""
     port = free_port()
     given = {"gateway_wait_s": 0.5, "keepalive_s": 0.2, "key_file": "gateway.key", **settings}
@@ -39,6 +39,6 @@ async def bridge_to(gateway_url: str, **settings: Any) -> AsyncIterator[Bridge]:
         base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False
     ) as client:
         served = Bridge(url, client)
-        app = make_bridge(bridge, key=KEY, token=TOKEN, note=served.records.append, stopping=served.stopping)
+        app = make_bridge(bridge, key=key, token=TOKEN, note=served.records.append, stopping=served.stopping)
         async with running(app, "127.0.0.1", port, drain_s=2):
             yield served

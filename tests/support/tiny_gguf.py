@@ -44,11 +44,13 @@ def write(
     n_ctx: int = 2048,
     name: str = "tiny",
     seed: int = 7,
+    pooling: gguf.PoolingType | None = None,
 ) -> Path:
     """Write a model of architecture llama to `path`.
 
     With `successors` the next token depends on the last one alone (every other token is followed by "a"), so the
-    answer is known; without, the weights are random and every token depends on all before it.
+    answer is known; without, the weights are random and every token depends on all before it. With `pooling` it is one
+    that embeds.
     """
     writer = gguf.GGUFWriter(path, "llama")
     n_embd, n_head, n_ff = (SIZE, 9, 32) if successors is not None else (64, 2, 96)
@@ -63,6 +65,8 @@ def write(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(n_embd // n_head)
     writer.add_vocab_size(SIZE)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
     _add_vocabulary(writer, template, fim=fim)
     random = np.random.default_rng(seed)
 

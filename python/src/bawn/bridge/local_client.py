@@ -83,7 +83,7 @@ def error_of(body: bytes) -> _ErrorBody:
 
 
 async def fetch_models(client: httpx.AsyncClient) -> list[ModelCard]:
-    """The models that the gateway offers.
+    """The models that the gateway offers for text; those that embed are nothing to talk to.
 
     Raises:
         BridgeUnusable: bridge or gateway can't be reached, or refuse.
@@ -98,6 +98,6 @@ async def fetch_models(client: httpx.AsyncClient) -> list[ModelCard]:
     if answer.status_code != 200:
         raise explained(answer.status_code, answer.content, url)
     try:
-        return msgspec.json.decode(answer.content, type=ModelList).data
+        return [card for card in msgspec.json.decode(answer.content, type=ModelList).data if card.generates]
     except msgspec.DecodeError as error:
         raise SettingsError(f"What answers at {url} is not the bridge: see --bridge.") from error

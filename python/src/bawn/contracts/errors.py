@@ -68,12 +68,14 @@ class InvalidRequest(RequestError):
 class ContextLengthExceeded(InvalidRequest):
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, context_tokens: int, *, of_input: int | None = None) -> None:
+        """`of_input` is the number of the text to embed that is too long."""
+        what, param = ("your messages", "messages") if of_input is None else (f"input {of_input}", "input")
         # The wording is OpenAI's: assistants recognise it and compact the conversation.
         super().__init__(
             f"This model's maximum context length is {context_tokens} tokens. "
-            f"However, your messages resulted in {prompt_tokens} tokens. Please reduce the length of the messages.",
-            param="messages",
+            f"However, {what} resulted in {prompt_tokens} tokens. Please reduce the length of the {param}.",
+            param=param,
         )
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens

@@ -221,6 +221,35 @@ class Completion(Wire, frozen=True, kw_only=True):
     object: Literal["text_completion"] = "text_completion"
 
 
+class EmbeddingRequest(Wire, frozen=True, kw_only=True):
+    model: str
+    input: str | list[str | int | list[int]]
+    """A text, texts, the token ids of one input, or those of several."""
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+    """So many numbers of each vector; a model must be trained for it."""
+    user: str | None = None
+
+
+class Embedding(Wire, frozen=True, kw_only=True):
+    index: int
+    embedding: list[float] | str
+    """Of length 1; as base64: 32-bit floats, the lowest byte first."""
+    object: Literal["embedding"] = "embedding"
+
+
+class EmbeddingUsage(Wire, frozen=True):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingList(Wire, frozen=True, kw_only=True):
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+    object: Literal["list"] = "list"
+
+
 class ModelCard(Wire, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     created: int = 0
@@ -230,6 +259,13 @@ class ModelCard(Wire, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens that one request may use, prompt and answer together."""
     fim: bool | None = None
     """Whether the model has fill-in-the-middle tokens."""
+    embedding_length: int | None = None
+    """Numbers of a vector, of a model that embeds."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether it can be asked for text, as far as its server tells."""
+        return self.embedding_length is None
 
 
 class ModelList(Wire, frozen=True):

@@ -128,7 +128,8 @@ class FarGateway:
         """Models are offered to this key, and the assistants ask for one of them."""
         answer = self._answered()
         try:
-            self.models = [card.id for card in msgspec.json.decode(answer.body, type=ModelList).data]
+            listed = msgspec.json.decode(answer.body, type=ModelList).data
+            self.models = [card.id for card in listed if card.generates]
         except msgspec.DecodeError as error:
             raise Fault(
                 "gateway_strange",

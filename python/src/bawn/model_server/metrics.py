@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bawn.contracts.record import RequestRecord
+from bawn.model_server.embedding.engine import EmbeddingEngine
 from bawn.model_server.engine.engine import Engine
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -57,12 +58,40 @@ class _EngineCollector(Collector):
             yield GaugeMetricFamily(f"bawn_model_{name}", text, value=value)
 
 
+class _EmbeddingCollector(Collector):
+    """The same for the embedding engine."""
+
+    def __init__(self, engine: EmbeddingEngine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterable[Metric]:
+        stats = self._engine.stats
+        counters = {
+            "inputs": ("Texts embedded.", stats.inputs),
+            "tokens": ("Tokens of them.", stats.tokens),
+            "batches": ("Batches computed.", stats.batches),
+            "seconds": ("Seconds inside llama.cpp.", stats.seconds),
+            "aborted_batches": ("Batches broken off because their clients had left.", stats.aborted_batches),
+        }
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(f"bawn_model_embedding_{name}", text, value=value)
+        gauges = {
+            "queue_depth": ("Requests that are not done.", len(self._engine.line)),
+            "loop_age_seconds": ("Seconds since the loop last went round.", self._engine.age_s),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"bawn_model_embedding_{name}", text, value=value)
+
+
 class Metrics:
     """The registry of one server."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine | None, embedder: EmbeddingEngine | None = None) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_EngineCollector(engine))
+        if engine is not None:
+            self._registry.register(_EngineCollector(engine))
+        if embedder is not None:
+            self._registry.register(_EmbeddingCollector(embedder))
         self._requests = Counter(
             "bawn_model_requests", "Requests by surface and status.", ["surface", "status"], registry=self._registry
         )

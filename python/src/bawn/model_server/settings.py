@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from bawn.contracts.errors import SettingsError
-from bawn.model_server.engine.options import EngineOptions, KvType
+from bawn.model_server.embedding.options import EmbeddingOptions
+from bawn.model_server.engine.options import EngineOptions, KvType, physical_cores
 from bawn.model_server.engine.sampling import Sampling
 from bawn.service.settings import Settings, read_secret
 
@@ -27,6 +28,14 @@ class ModelServerSettings(Settings, frozen=True):
     """Path of the GGUF."""
     alias: str = ""
     """Name under which the model is served; default: the file's, without its suffix."""
+    embedding_model: str = ""
+    """Path of a GGUF that embeds, which serves `/v1/embeddings` beside `model`; empty: none does, unless `model` itself
+    embeds and is then served alone."""
+    embedding_alias: str = ""
+    """Name under which it is served; default: the file's, without its suffix."""
+    embedding_ctx: int = 0
+    """Tokens of the longest text that is embedded; 0: the model's training context, at most 2048. A longer one is
+    refused, never cut."""
     host: str = "127.0.0.1"
     port: int = 8000
     n_ctx: int = 0
@@ -78,7 +87,7 @@ class ModelServerSettings(Settings, frozen=True):
             SettingsError: a number is out of range; names the key and the range.
         """
         least = {"n_ctx": 0, "n_slots": 1, "n_batch": 1, "threads": 0, "queue_size": 1, "cache_mib": 0}
-        least |= {"max_body_bytes": 1024, "port": 1}
+        least |= {"max_body_bytes": 1024, "port": 1, "embedding_ctx": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise SettingsError(f"{key}: is {getattr(self, key)}, and must be at least {low}.")
@@ -114,6 +123,24 @@ class ModelServerSettings(Settings, frozen=True):
             state_dir=Path(self.state_dir) if self.state_dir else None,
             state_key=read_secret(Path(self.state_key_file)).encode() if self.state_key_file else b"",
             speculation=self.speculation,
+        )
+
+    def embedding_options(self, model: Path, name: str, *, beside: bool) -> EmbeddingOptions:
+        """What of it the embedding engine needs; `beside`: another engine computes in this process, too."""
+        threads = self.threads
+        if beside and not self.n_gpu_layers:
+            # Where both would take every core of a CPU, their threads would wait for one another all the time.
+            threads = max(1, (threads or physical_cores()) // 2)
+        return EmbeddingOptions(
+            model=model,
+            name=name,
+            n_ctx=self.embedding_ctx,
+            n_batch=self.n_batch,
+            threads=threads,
+            # It is small: where anything is on a GPU, all of it is.
+            n_gpu_layers=-1 if self.n_gpu_layers else self.n_gpu_layers,
+            queue_size=self.queue_size,
+            max_wait_s=self.max_wait_s,
         )
 
     def default_sampling(self) -> Sampling:

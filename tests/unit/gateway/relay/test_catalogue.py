@@ -39,3 +39,14 @@ def test_a_backend_without_listed_models_is_asked_until_it_has_told():
     assert catalogue.unlisted() == []
     assert catalogue.serving(catalogue.resolve("default")) == [backend]
     assert catalogue.serving("default") == []
+
+
+def test_a_model_that_embeds_is_listed_as_one():
+    backend = _backend("one")
+    backend.lists([Served("coder", 8192), Served("mini", 512, embedding_length=384)])
+    listing = Catalogue([backend], {"embed": "mini"}).listing()
+    assert [(m.id, m.embedding_length, m.generates) for m in listing.data] == [
+        ("embed", 384, False),
+        ("coder", None, True),
+        ("mini", 384, False),
+    ]

@@ -20,10 +20,17 @@ class Served(msgspec.Struct, frozen=True):
     context_length: int | None = None
     """Tokens that one request may use, prompt and answer together."""
     fim: bool | None = None
+    embedding_length: int | None = None
+    """Numbers of a vector, of a model that embeds."""
 
     def card(self, name: str | None = None) -> ModelCard:
         """Its entry in `/v1/models`, under `name` where that is an alias."""
-        return ModelCard(id=name or self.name, context_length=self.context_length, fim=self.fim)
+        return ModelCard(
+            id=name or self.name,
+            context_length=self.context_length,
+            fim=self.fim,
+            embedding_length=self.embedding_length,
+        )
 
 
 class Backend:

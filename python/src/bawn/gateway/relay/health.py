@@ -26,6 +26,7 @@ class _Model(msgspec.Struct, frozen=True):
     max_model_len: int | None = None  # vLLM
     meta: dict[str, Any] | None = None  # llama-server
     fim: bool | None = None
+    embedding_length: int | None = None
 
 
 class _Models(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ async def _ask(backend: Backend) -> None:
         models = _MODELS.decode(answer).data
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UpstreamBroken("lists its models in no form that we know") from error
-    backend.lists([Served(m.id, _context_length(m), m.fim) for m in models])
+    backend.lists([Served(m.id, _context_length(m), m.fim, m.embedding_length) for m in models])
 
 
 def _context_length(model: _Model) -> int | None:
