@@ -5,7 +5,7 @@ PORTS ?= 8000 8700 8080
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda golden lint format clean
+.PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda bench-model golden lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,17 +38,20 @@ test-nix: setup ## of them, the flake, evaluated; Nix comes from Debian where it
 test-cuda: setup ## compile llama.cpp with CUDA (40 minutes, once), read it, and see it refuse or use the GPU
 	@cd tests && nice -n 19 ../$(BIN)/python -m cuda.build && ../$(BIN)/python -m pytest -s cuda $(ARGS)
 
+bench-model: setup ## the model server beside its peers: bench/results/model.json, docs/benchmarks.md (25 minutes)
+	@$(BIN)/python -m bench.model $(ARGS)
+
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
 	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py
 
 lint: setup ## ruff and pyright
-	@cd python && .venv/bin/ruff check . ../tests
-	@cd python && .venv/bin/ruff format --check . ../tests
+	@cd python && .venv/bin/ruff check . ../tests ../bench
+	@cd python && .venv/bin/ruff format --check . ../tests ../bench
 	@cd python && .venv/bin/pyright
 
 format: setup ## ruff format
-	@cd python && .venv/bin/ruff check --fix . ../tests
-	@cd python && .venv/bin/ruff format . ../tests
+	@cd python && .venv/bin/ruff check --fix . ../tests ../bench
+	@cd python && .venv/bin/ruff format . ../tests ../bench
 
 clean: ## remove what the targets above made, the compiled packages included
 	rm -rf python/.venv .bawn

@@ -8,11 +8,17 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from bench.servers import ALIAS, Server
+from bench.servers import ALIAS, Dialect, Server
 
 Message = dict[str, Any]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600, sock_connect=5, sock_read=300)
+
+_FED: Final[Mapping[Dialect, str]] = {
+    "bawn": "bawn_model_prompt_tokens_total",
+    "llama.cpp": "llamacpp:prompt_tokens_total",
+    "llama-cpp-python": "",
+}
 
 
 class Refused(Exception):
@@ -44,6 +50,8 @@ class Client:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.fed_tokens = 0
+        """Of all answers so far."""
         self._session = aiohttp.ClientSession(
             server.url,
             timeout=_TIMEOUT,
@@ -92,6 +100,10 @@ class Client:
             slots = await answer.json(content_type=None)
         return sum(slot.get("state") == "idle" or slot.get("is_processing") is False for slot in slots)
 
+    async def counted_fed(self) -> float:
+        """Prompt tokens fed in all, as the server's own metrics have it. Raises as `chat`."""
+        return await self.counter(_FED[self.server.dialect])
+
     async def counter(self, name: str) -> float:
         """The value of a metric without labels; 0 where there is none. Raises as `chat`."""
         async with self._session.get("/metrics") as answer:
@@ -115,6 +127,7 @@ class Client:
                     texts.append(text)
         if not texts:
             raise Refused("the answer is empty")
+        self.fed_tokens += counts.prompt - counts.cached
         return Answer(
             text="".join(texts),
             first_s=first,

@@ -185,7 +185,7 @@ async def _running(
     log = folder / "log"
     try:
         with log.open("wb") as out:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: ASYNC220 - forks once, while nothing else runs
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=ROOT, start_new_session=True
             )
     except OSError as error:

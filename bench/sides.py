@@ -17,6 +17,8 @@ NAMES: Final[Mapping[Dialect, str]] = {
     "llama-cpp-python": "llama-cpp-python's server",
 }
 
+_COUNTS_AGREE: Final = 0.01
+
 Measured = Mapping[str, float | Sequence[float]]
 
 
@@ -28,6 +30,7 @@ class Side:
         self.name = name or NAMES[dialect]
         self.client = client
         self.reason = reason
+        self.remarks: list[str] = []
         self.samples: defaultdict[str, list[float]] = defaultdict(list)
 
     @property
@@ -39,7 +42,8 @@ class Side:
     def notes(self) -> list[str]:
         """What a reader of its figures must know."""
         differs = self.client.server.note if self.client is not None else ""
-        return [note for note in (differs, f"{self.name}: {self.reason}" if self.reason else "") if note]
+        failed = f"{self.name}: {self.reason}" if self.reason else ""
+        return [note for note in (differs, failed, *self.remarks) if note]
 
     async def measure(self, measure: Callable[[Client], Awaitable[Measured]]) -> None:
         """Add what `measure` brings; its failure is the end of this side."""
@@ -52,6 +56,18 @@ class Side:
             self.reason = f"{type(error).__name__}: {error}"
         except TimeoutError:
             self.reason = "it took too long"
+
+    async def check_counts(self) -> None:
+        """Remark it where the server's metrics count other prompt tokens than its answers."""
+
+        async def check(client: Client) -> Measured:
+            counted = await client.counted_fed()
+            if abs(counted - client.fed_tokens) > _COUNTS_AGREE * max(counted, client.fed_tokens):
+                told = f"{client.fed_tokens:,.0f} tokens fed by its answers, {counted:,.0f} by its metrics"
+                self.remarks.append(f"{self.name}: {told}")
+            return {}
+
+        await self.measure(check)
 
     def absorb(self, other: "Side") -> None:
         """Add what was measured of another server that stands for the same side."""
@@ -104,5 +120,6 @@ def compared(
     values = [of(one.samples[key]) if one.works and one.samples[key] else None for one in (mine, other)]
     apart = [f"{one.name} {spread(one.samples[key])}" for one in (mine, other) if one.works and one.samples[key]]
     notes = [f"{said}; {'; '.join(apart)}"] if apart else []
+    notes += [f"{one.name}: nothing measured" for one in (mine, other) if one.works and not one.samples[key]]
     notes += [*mine.notes, *(note for note in other.notes if note not in mine.notes)]
     return row(name, values[0], other.name, values[1], unit, bar=bar, note="; ".join(notes))

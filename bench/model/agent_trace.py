@@ -27,10 +27,14 @@ async def rows(plan: Plan) -> list[Row]:
             for run in range(plan.size(2, 1)):
                 session = trace(100 + run, measure(), turns=turns, first=first, last=last)
                 for turn in range(turns):
-                    await in_turn(sides, run + turn, lambda client, turn=turn: _turn(client, session, turn))
+                    await in_turn(sides, run + turn, lambda client, one=session, turn=turn: _turn(client, one, turn))
                 for at in range(plan.size(3, 2)):
                     edited = session.edited(_EDITS[(3 * run + at) % len(_EDITS)], rng)
-                    await in_turn(sides, run + at, lambda client, edited=edited: _edit(client, session, edited))
+                    await in_turn(
+                        sides, run + at, lambda client, one=session, edited=edited: _edit(client, one, edited)
+                    )
+            for one in sides:
+                await one.check_counts()
             mine, peer = sides
             turned = f"a turn, 2nd to {turns}th, {first / 1000:g}k to {last / 1000:g}k tokens"
             for name, key in ((turned, "turn"), ("one message changed in the middle", "edit")):

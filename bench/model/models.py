@@ -87,7 +87,7 @@ def generated(kind: Kind) -> Path:
 
 
 def session_bytes(kind: Kind, tokens: int) -> int:
-    """What a session of so many tokens takes of a cache: keys and values in f16, and one state of the recurrent layers."""
+    """What a session takes of a cache: keys and values in f16, and one state of the recurrent layers."""
     attention = _LAYERS[kind] // _INTERVAL if kind == "hybrid" else _LAYERS[kind]
     values = tokens * attention * 2 * _KV_HEADS * _LENGTH * 2
     if kind != "hybrid":

@@ -42,7 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def tokenizer(model: Path | None = None) -> Vocabulary:
-    """The vocabulary of a model, by default SmolLM2's, which the generated ones have too. Kept until the process ends."""
+    """The vocabulary of a model, by default SmolLM2's, which the generated ones have too; kept."""
     native_log()
     params = llama.llama_model_default_params()
     params.vocab_only = True

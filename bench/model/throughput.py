@@ -2,6 +2,7 @@
 
 import asyncio
 from time import perf_counter
+from typing import Any
 
 from bench.client import Client
 from bench.model.plan import Plan, tokenizer
@@ -32,13 +33,14 @@ async def rows(plan: Plan) -> list[Row]:
             name = f"{streams} stream{'s' if streams > 1 else ''} of {tokens} tokens"
             found.append(compared(name, f"{streams}", mine, llama_cpp, "tokens/s", "≥ 1 ×"))
             bar = "≥ 2 ×" if streams >= 4 else ""
+            name += ", against llama-cpp-python"
             found.append(compared(name, f"{streams}", mine, llama_cpp_python, "tokens/s", bar))
         return found
 
 
 async def _together(client: Client, plan: Plan, streams: int, tokens: int) -> Measured:
     # llama-cpp-python knows no `ignore_eos`; there the end tokens are made as good as impossible.
-    more = {"ignore_eos": True}
+    more: dict[str, Any] = {"ignore_eos": True}
     if client.server.dialect == "llama-cpp-python":
         more = {"logit_bias": {str(token): -100 for token in tokenizer(plan.model).end_tokens}}
 
