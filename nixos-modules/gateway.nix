@@ -230,7 +230,8 @@ in
     bawn.healthGate.checks.gateway =
       let
         # A rented pod is off most of the time, which is no fault of a new generation.
-        path = if lib.any (node: node.role == "gpu") (lib.attrValues config.bawn.fleet.nodes) then "ready" else "health";
+        hosts = lib.attrNames (lib.filterAttrs (_: node: node.role == "gpu") config.bawn.fleet.nodes);
+        path = if hosts == [ ] then "health" else "ready?needs=${lib.concatStringsSep "&needs=" hosts}";
       in
       lib.mkDefault {
         url = "http://${if onTailnet then "@tailnet@" else cfg.listenAddress}:${toString port}/${path}";

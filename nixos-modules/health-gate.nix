@@ -31,19 +31,29 @@ let
     text = ''
       deadline=$((SECONDS + ${toString cfg.timeoutSeconds}))
 
-      # One GET; what is wrong ends in $reason.
+      # One request, with the bearer token in the credential $1 unless that is empty; $asked and $reason say what is wrong.
       ask() {
-        local url=$1 address
-        shift
-        if [[ $url == *@tailnet@* ]]; then
+        local token=$1 address header="" answer
+        asked=$2
+        shift 2
+        if [[ $asked == *@tailnet@* ]]; then
           if ! address=$(tailscale ip -4 2>/dev/null) || [ -z "$address" ]; then
             reason="the node has no tailnet address"
             return 1
           fi
-          url=''${url//@tailnet@/$address}
+          asked=''${asked//@tailnet@/$address}
         fi
-        reason=$(curl --silent --show-error --output /dev/null --write-out '%{http_code}' --max-time 10 "$@" "$url" 2>&1) || return 1
-        [ "$reason" = 200 ]
+        if [ -n "$token" ]; then
+          header="authorization: Bearer $(< "$CREDENTIALS_DIRECTORY/$token")"
+        fi
+        # The token goes by a pipe: arguments are in the list of processes.
+        if ! answer=$(curl --silent --show-error --write-out '\n%{http_code}' --max-time 60 --header @- "$@" "$asked" 2>&1 <<< "$header"); then
+          reason=''${answer%$'\n'*}
+          return 1
+        fi
+        reason="''${answer##*$'\n'} ''${answer%$'\n'*}"
+        reason=''${reason:0:500}
+        [ "''${reason%% *}" = 200 ]
       }
 
       wait_for() {
@@ -51,7 +61,7 @@ let
         shift
         until ask "$@"; do
           if [ "$SECONDS" -ge "$deadline" ]; then
-            echo "$name isn't ready after ${toString cfg.timeoutSeconds} s: $1 answered: $reason." >&2
+            echo "$name isn't ready after ${toString cfg.timeoutSeconds} s: $asked answered: $reason" >&2
             exit 1
           fi
           sleep 2
@@ -65,7 +75,12 @@ let
             lib.escapeShellArgs (
               [
                 name
+                (lib.optionalString (check.tokenFile != null) name)
                 check.url
+              ]
+              ++ lib.optionals (check.body != null) [
+                "--json"
+                (builtins.toJSON check.body)
               ]
               ++ lib.optionals (check.resolve != null) [
                 "--resolve"
@@ -171,6 +186,22 @@ in
               example = "headscale.example.org:443:127.0.0.1";
               description = "HOST:PORT:ADDRESS to ask in place of what DNS says.";
             };
+            body = mkOption {
+              type = types.nullOr (pkgs.formats.json { }).type;
+              default = null;
+              example = {
+                model = "coder";
+                prompt = "1";
+                max_tokens = 1;
+              };
+              description = "What is posted; with null the address is only fetched.";
+            };
+            tokenFile = mkOption {
+              type = types.nullOr (import ./secret-file.nix { inherit lib; });
+              default = null;
+              example = "/run/secrets/bawn-token";
+              description = "File with the bearer token that is shown.";
+            };
           };
         }
       );
@@ -207,7 +238,10 @@ in
       serviceConfig = hardening.oneshot // {
         ExecStart = lib.getExe gate;
         DynamicUser = true;
-        TimeoutStartSec = cfg.timeoutSeconds + 60;
+        LoadCredential = lib.mapAttrsToList (name: check: "${name}:${check.tokenFile}") (
+          lib.filterAttrs (_: check: check.tokenFile != null) cfg.checks
+        );
+        TimeoutStartSec = cfg.timeoutSeconds + 120;
         SocketBindDeny = "any";
         MemoryMax = "32M";
         IPAddressAllow = hardening.sandbox.IPAddressAllow ++ config.bawn.tailnet.addresses;

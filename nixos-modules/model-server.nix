@@ -15,21 +15,25 @@ let
   isGpuNode = config.bawn.role == "gpu";
   model = if weights.model == null then null else fleet.models.${weights.model} or null;
 
+  # As the server finds it itself where no name is given.
+  alias = settings'.alias or (lib.removeSuffix ".gguf" (baseNameOf (toString settings'.model)));
+
   package = if nvidia.enable then config.bawn.package.model-server-cuda else config.bawn.package.model-server;
 
+  settings' = {
+    model = weights.path;
+    n_gpu_layers = if nvidia.enable then -1 else 0;
+  }
+  // lib.optionalAttrs (weights.model != null) { alias = weights.model; }
+  // lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
+  // {
+    token_file = lib.optionalString (cfg.tokenFile != null) "/run/credentials/bawn-model-server.service/token";
+  }
+  // cfg.settings;
   settings = import ./settings.nix { inherit lib pkgs; } {
     name = "model-server";
     rendered = if isGpuNode then config.bawn.rendered else null;
-    settings = {
-      model = weights.path;
-      n_gpu_layers = if nvidia.enable then -1 else 0;
-    }
-    // lib.optionalAttrs (weights.model != null) { alias = weights.model; }
-    // lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
-    // {
-      token_file = lib.optionalString (cfg.tokenFile != null) "/run/credentials/bawn-model-server.service/token";
-    }
-    // cfg.settings;
+    settings = settings';
   };
   file = if onTailnet then "/run/bawn-model-server/model-server.json" else settings;
   listen = import ./tailnet-address.nix { inherit config lib pkgs; } {
@@ -168,8 +172,15 @@ in
     bawn.weights.enable = lib.mkDefault true;
     bawn.preflight.enable = lib.mkDefault nvidia.enable;
 
+    # A token, made by the model: that it is loaded says less.
     bawn.healthGate.checks.model-server = lib.mkDefault {
-      url = "http://${if onTailnet then "@tailnet@" else cfg.listenAddress}:${toString port}/ready";
+      url = "http://${if onTailnet then "@tailnet@" else cfg.listenAddress}:${toString port}/v1/completions";
+      body = {
+        model = alias;
+        prompt = "1";
+        max_tokens = 1;
+      };
+      inherit (cfg) tokenFile;
     };
   };
 }

@@ -245,4 +245,9 @@ async def test_ready_tells_each_part():
             answer = await gateway.client.get("/ready")
             parts = {part["name"]: part["ok"] for part in answer.json()["parts"]}
             assert parts == {"u0": True, "u1": False}
+            needed = {needs: await gateway.client.get(f"/ready?{needs}") for needs in ("needs=u0", "needs=u0&needs=u1")}
+            assert [one.status_code for one in needed.values()] == [200, 503]
+            strange = await gateway.client.get("/ready?needs=u2")
+            assert strange.status_code == 400
+            assert "no upstream u2; there are u0, u1" in strange.text
             assert (await gateway.client.get("/health")).json()["state"] == "ready"

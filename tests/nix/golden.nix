@@ -28,6 +28,15 @@ let
   ours = lib.filterAttrs (name: _: lib.hasPrefix "bawn-" name);
   lines = list: lib.concatMapStrings (line: "${line}\n") list;
 
+  # NixOS writes what requires a unit into no text: its links come from the value, and a reader has to see them here.
+  text =
+    unit:
+    unit.text
+    + lib.optionalString (unit.requiredBy != [ ]) (
+      lib.optionalString (unit.wantedBy == [ ]) "\n[Install]\n"
+      + "RequiredBy=${lib.concatStringsSep " " unit.requiredBy}\n"
+    );
+
   # NixOS makes a script of each of these parts of a unit, under this name.
   jobs =
     services:
@@ -51,7 +60,7 @@ let
       inherit (config) systemd;
       texts =
         names:
-        lib.mapAttrs (_: unit: unit.text) (
+        lib.mapAttrs (_: text) (
           lib.getAttrs (lib.filter (name: systemd.units ? ${name}) names) systemd.units
         );
       needed = lib.filterAttrs (
@@ -65,8 +74,8 @@ let
       users = lib.filterAttrs (_: user: user.isSystemUser) (needed config.users.users);
       groups = needed config.users.groups;
     in
-    lib.mapAttrs (_: unit: unit.text) (ours systemd.units)
-    // prefixed "user/" (lib.mapAttrs (_: unit: unit.text) (ours systemd.user.units))
+    lib.mapAttrs (_: text) (ours systemd.units)
+    // prefixed "user/" (lib.mapAttrs (_: text) (ours systemd.user.units))
     // prefixed "nixpkgs/" (texts neighbours)
     // prefixed "nixpkgs/beside/" (texts beside)
     // prefixed "files/" (lib.mapAttrs (_: file: file.text) config.bawn.files // jobs systemd.services)

@@ -22,6 +22,11 @@ def a_broken_generation_is_left(machine, broken, service, good):
     machine.fail(f"{broken}/bin/switch-to-configuration switch")
     machine.wait_until_succeeds(f"test $(readlink --canonicalize {SYSTEM}) = {good}", timeout=300)
     machine.wait_until_succeeds(f"systemctl is-active {service}", timeout=300)
+    # Its own switch holds the lock of switches until it has ended.
+    machine.wait_until_succeeds(
+        "systemctl show --property=ActiveState --value bawn-leave-generation.service | grep --line-regexp inactive",
+        timeout=300,
+    )
     words = machine.succeed("journalctl --unit bawn-leave-generation.service --output cat")
     assert f"isn't ready: back to {good}." in words, words
     # What the next boot starts, too.

@@ -3,6 +3,17 @@
 LOAD = "/run/bawn-load"
 
 
+def give_index(gateway):
+    """Something to search in a repository of the fleet's, and a run of the indexer: without one no gate passes."""
+    as_ada = "git -c user.name=ada -c user.email=ada@example.org"
+    gateway.succeed(
+        "git init --quiet --initial-branch=main /srv/git/app",
+        "cd /srv/git/app && echo 'def answer(): return 42' > answer.py && git add .",
+        f"cd /srv/git/app && {as_ada} commit --quiet -m Answer",
+    )
+    gateway.wait_until_succeeds("systemctl start bawn-indexer.service", timeout=120)
+
+
 def give_key(gateway, laptop, person):
     """An API key, made on the gateway and put where the person's bridge looks for it."""
     key = gateway.succeed(f"bawn-keys add {person}").split()[0]
@@ -61,6 +72,7 @@ def run(gateway, gpu, laptop, person="ada"):
     """All of it, on a gateway host with the specialisation `next`."""
     gpu.wait_until_succeeds("systemctl is-active bawn-model-server.service", timeout=300)
     gateway.wait_until_succeeds("systemctl is-active bawn-gateway.service", timeout=120)
+    give_index(gateway)
     give_key(gateway, laptop, person)
     start_load(laptop, person)
     asked = answered(laptop)

@@ -12,10 +12,14 @@ let
 in
 {
   nodes = {
-    gateway = {
-      imports = [ (host "gateway") ];
-      specialisation.next.configuration.bawn.gateway.settings.max_in_flight = 63;
-    };
+    gateway =
+      { pkgs, ... }:
+      {
+        imports = [ (host "gateway") ];
+        specialisation.next.configuration.bawn.gateway.settings.max_in_flight = 63;
+        # The test's own, to make a repository.
+        environment.systemPackages = [ pkgs.git ];
+      };
     gpu = host "gpu";
     laptop = host "laptop";
   };
