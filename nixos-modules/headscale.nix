@@ -19,10 +19,19 @@ let
   # An empty list and not an empty policy: a policy without the key allows everything.
   denyAll = pkgs.writeText "policy.json" (builtins.toJSON { grants = [ ]; });
 
-  # Judged on the way: a policy that grants more or less than the fleet means doesn't build.
+  ofFleet = "${lib.getExe' config.bawn.package.bridge "bawn"} fleet policy ${config.bawn.fleetFile}";
   rendered = pkgs.runCommand "policy.json" { } ''
-    ${lib.getExe' config.bawn.package.bridge "bawn"} fleet policy ${config.bawn.fleetFile} --for headscale > $out
+    ${ofFleet} --for headscale > $out
   '';
+  # A policy that grants more or less than the fleet means doesn't build, whoever wrote it.
+  judged =
+    if config.bawn.fleetFile == null then
+      cfg.policyFile
+    else
+      pkgs.runCommand "judged-policy.json" { } ''
+        ${ofFleet} --check ${cfg.policyFile}
+        cp ${cfg.policyFile} $out
+      '';
 
   # Headscale takes at start whatever policy it finds, its failing tests being a warning. So it finds only what has passed.
   policy = pkgs.writeShellApplication {
@@ -154,7 +163,8 @@ in
       defaultText = lib.literalMD "what `bawn fleet policy` renders; without a fleet, no node reaches another";
       example = lib.literalExpression "./policy.json";
       description = ''
-        Who reaches whom. A changed policy is reloaded, and nodes stay connected. Headscale checks it first: one that it
+        Who reaches whom. One that grants more or less than the fleet means doesn't build, and the build says which
+        difference. A changed policy is reloaded, and nodes stay connected. Headscale checks it first: one that it
         refuses, or whose tests fail, fails the reload, and the one before it stays in force, over restarts too.
       '';
     };
@@ -242,7 +252,7 @@ in
       ];
     };
 
-    environment.etc."headscale/policy.json".source = cfg.policyFile;
+    environment.etc."headscale/policy.json".source = judged;
     # For the operator: `bawn fleet apply` and `bawn fleet join-key` speak to the server of this host.
     environment.etc."bawn/fleet.json" = lib.mkIf (config.bawn.fleetFile != null) {
       source = config.bawn.fleetFile;
@@ -254,7 +264,7 @@ in
     };
 
     systemd.services.headscale = {
-      reloadTriggers = [ cfg.policyFile ];
+      reloadTriggers = [ judged ];
       serviceConfig = {
         ExecStartPre = "${lib.getExe policy} start";
         ExecReload = [

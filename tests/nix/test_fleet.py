@@ -1,5 +1,6 @@
 """The fleet in Nix and the fleet in Python are one structure."""
 
+import json
 import re
 import subprocess
 import sys
@@ -49,29 +50,51 @@ def test_nix_and_python_know_the_same_keys_with_the_same_defaults() -> None:
     assert msgspec.convert(bare["repositories"]["zz"], Repository) == Repository(path="/zz")
 
 
-def test_headscales_policy_is_built_by_the_command_that_judges_it(tmp_path: Path) -> None:
-    """Run as the derivation would be, on a fleet whose policy is good, and on one that no policy can be written for."""
+def test_headscales_policy_is_built_from_the_fleet_and_judged_whoever_wrote_it(tmp_path: Path) -> None:
+    """Run as the derivations would be, on policies that say what the fleet means and on some that don't."""
     host = "flake.nixosConfigurations.headscale.config"
-    command: str = evaluate(f"{host}.bawn.headscale.policyFile.buildCommand")
-    assert evaluate(f'{host}.environment.etc."headscale/policy.json".source == {host}.bawn.headscale.policyFile')
-    words = re.fullmatch(r"\s*(\S+/bin/bawn) fleet policy (\S+) --for headscale > (\$out)\s*", command)
-    assert words is not None, command
-    program, fleet, out = words.groups()
+    source = f'{host}.environment.etc."headscale/policy.json".source'
+    commands: list[str] = evaluate(f"map (built: built.buildCommand) [ {host}.bawn.headscale.policyFile {source} ]")
+    words = re.fullmatch(r"\s*(\S+/bin/bawn) fleet policy (\S+) --for headscale > \$out\s*", commands[0])
+    assert words is not None, commands
+    program, fleet = words.groups()
+    by_hand: str = evaluate(f"{host}.bawn.headscale.policyFile.outPath")
+    given, written, built = (tmp_path / name for name in ("fleet.json", "policy.json", "judged.json"))
+    places = {program: f"{sys.executable} -m bawn.cli", fleet: str(given), by_hand: str(written)}
+    for place, here in places.items():
+        commands = [command.replace(place, here) for command in commands]
+    render, judge = (command.replace("$out", str(out)) for command, out in zip(commands, (written, built), strict=True))
+
     data: dict[str, Any] = evaluate(f"lib.filterAttrsRecursive (_: value: value != null) {FLEET}")
-    given = tmp_path / "fleet.json"
-    policy = tmp_path / "policy.json"
-    run = command.replace(program, f"{sys.executable} -m bawn.cli").replace(fleet, str(given)).replace(out, str(policy))
     given.write_bytes(msgspec.json.encode(data))
-    assert subprocess.run(["bash", "-c", run], timeout=60, check=False).returncode == 0
-    fleet_of_it = to_fleet(data, origin="f")
-    assert problems_of_policy(fleet_of_it, parse_policy(policy.read_bytes(), origin="p")) == []
-    # A login that no policy can name: nothing is built.
+    assert _built(render) == (0, "")
+    assert _built(judge)[0] == 0
+    assert built.read_bytes() == written.read_bytes()
+    assert problems_of_policy(to_fleet(data, origin="f"), parse_policy(built.read_bytes(), origin="p")) == []
+
+    # A policy by hand, with a door too many: nothing is built, and it is said which.
+    built.unlink()
+    policy = json.loads(written.read_bytes())
+    policy["grants"].append({"src": ["tag:gpu"], "dst": ["tag:gateway"], "ip": ["tcp:8700"]})
+    written.write_text(json.dumps(policy), encoding="utf-8")
+    status, said = _built(judge)
+    assert (status != 0, built.exists()) == (True, False)
+    assert "gpu" in said
+    assert "8700" in said
+
+    # A login that no policy can name: none is rendered.
     data["people"]["ada"]["login"] = "a:da@example.org"
     given.write_bytes(msgspec.json.encode(data))
-    refused = subprocess.run(["bash", "-c", run], capture_output=True, text=True, timeout=60, check=False)
-    assert refused.returncode != 0
-    assert "a:da@example.org" in refused.stderr
-    assert policy.read_bytes() == b""
+    status, said = _built(render)
+    assert status != 0
+    assert "a:da@example.org" in said
+    assert written.read_bytes() == b""
+
+
+def _built(command: str) -> tuple[int, str]:
+    """Exit status of a derivation's command, as stdenv runs it, and what it says of failures."""
+    done = subprocess.run(["bash", "-e", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
 
 
 def test_the_headscale_host_has_the_fleet_where_its_operators_commands_look() -> None:

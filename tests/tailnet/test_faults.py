@@ -15,13 +15,16 @@ def works(hosts: TailnetHosts) -> None:
 
 
 def test_with_headscale_away_for_a_minute_streams_and_new_requests_go_on(hosts: TailnetHosts) -> None:
-    hosts.headscale.succeed("systemctl stop headscale.service")
-    until = time.monotonic() + 60
-    with hosts.chatting(streams=1, tokens=8) as told:
-        while time.monotonic() < until:
+    with hosts.streaming(tokens=1500, within_s=240) as long, hosts.chatting(streams=1, tokens=8) as told:
+        hosts.headscale.succeed("systemctl stop headscale.service")
+        stopped = time.monotonic()
+        while time.monotonic() < stopped + 60:
             works(hosts)
-    hosts.headscale.succeed("systemctl start headscale.service")
-    hosts.headscale.wait_for_open_port(443, timeout=60)
+        hosts.headscale.succeed("systemctl start headscale.service")
+        hosts.headscale.wait_for_open_port(443, timeout=60)
+    assert (long["whole"], long["tokens"]) == (True, 1500)
+    assert long["began"] < stopped < long["ended"]
+    assert any(came > stopped for came in long["came"])
     assert told["asked"] > 1
     assert told["lost"] == []
 
@@ -42,11 +45,12 @@ def test_after_the_laptop_moved_to_another_network_address_the_next_request_work
     works(hosts)
 
 
-def test_a_gateway_that_gets_another_tailnet_address_listens_there(hosts: TailnetHosts) -> None:
-    before = hosts.address("gateway")
-    hosts.set_up_anew("gateway")
-    after = hosts.address("gateway")
+@pytest.mark.parametrize(("host", "port"), [("gateway", 8700), ("gpu", 8000)])
+def test_a_server_that_gets_another_tailnet_address_listens_there(hosts: TailnetHosts, host: str, port: int) -> None:
+    before = hosts.address(host)
+    hosts.set_up_anew(host)
+    after = hosts.address(host)
     assert after != before
-    listening = f"ss --no-header --listening --tcp --numeric 'sport = :8700' | grep --fixed-strings '{after}:8700'"
-    hosts.gateway.wait_until_succeeds(listening, timeout=120)
+    listening = f"ss --no-header --listening --tcp --numeric 'sport = :{port}' | grep --fixed-strings '{after}:{port}'"
+    hosts.machines[host].wait_until_succeeds(listening, timeout=120)
     works(hosts)

@@ -1,4 +1,4 @@
-"""Who is calling: the gateway asks its own tailscaled, and a key is good on its owner's machines alone."""
+"""The chain over the tailnet, and who is calling: a key is good on its owner's machines alone."""
 
 import json
 from typing import Any
@@ -24,6 +24,21 @@ def asked(machine: Machine, key: str | None) -> tuple[int, dict[str, Any]]:
 def records(hosts: TailnetHosts) -> list[dict[str, Any]]:
     lines = hosts.gateway.journal("bawn-gateway.service").splitlines()
     return [json.loads(line) for line in lines if line.startswith("{") and '"event":"request"' in line]
+
+
+def test_an_answer_comes_in_pieces_as_the_model_makes_them(hosts: TailnetHosts) -> None:
+    with hosts.streaming(tokens=200, within_s=60) as told:
+        pass
+    assert (told["whole"], told["tokens"]) == (True, 200)
+    # Were it held back anywhere on the way, its pieces would come together at its end.
+    assert len(told["came"]) > 50
+    assert told["came"][-1] - told["came"][0] > (told["ended"] - told["began"]) / 2
+
+
+def test_a_question_is_answered_with_the_places_in_the_indexed_code(hosts: TailnetHosts) -> None:
+    # The search goes by MCP through bridge and gateway; the model's words are not waited for.
+    asking = "(runuser -l ada -c \"bawn ask 'where are API keys hashed'\" || true) | head --lines=8"
+    assert "bawn/gateway/auth/" in hosts.laptop.wait_until_succeeds(asking, timeout=60)
 
 
 def test_the_record_names_the_person_and_the_node(hosts: TailnetHosts) -> None:

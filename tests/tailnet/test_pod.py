@@ -69,9 +69,10 @@ def nodes_called_pod(hosts: TailnetHosts) -> list[dict[str, Any]]:
     return [node for node in listed if node["given_name"] == NODE]
 
 
-def address_of(hosts: TailnetHosts) -> str:
+def addresses_of(hosts: TailnetHosts) -> list[str]:
+    """The pod's, of both versions."""
     (node,) = nodes_called_pod(hosts)
-    return next(address for address in node["ip_addresses"] if "." in address)
+    return node["ip_addresses"]
 
 
 def test_a_pod_is_tagged_and_needs_neither_privileges_nor_a_device(hosts: TailnetHosts, pod: Pod) -> None:
@@ -87,19 +88,24 @@ def test_a_pod_is_tagged_and_needs_neither_privileges_nor_a_device(hosts: Tailne
 
 
 def test_a_pod_serves_the_gateway_and_nobody_else(hosts: TailnetHosts, pod: Pod) -> None:
-    address = address_of(hosts)
-    scenarios.tailnet.until_it_connects(hosts.gateway, address, 8000)
-    for other in ("ada", "bob", "gpu"):
-        assert hosts.accepted(other, [(address, 8000)]) == [], other
-    assert hosts.accepted("gateway", [(address, 8000)]) == [(address, 8000)]
-    # Whatever listens on the pod's loopback is behind the same tailnet address.
-    pod.machine.succeed("systemd-run --quiet --unit=other python3 -m http.server --bind 127.0.0.1 9100")
-    pod.machine.wait_for_open_port(9100, "127.0.0.1", timeout=20)
-    assert hosts.accepted("gateway", [(address, 9100)]) == []
-    # The network below: its provider's.
-    below = [(hosts.networks.address(NODE, network), 8000) for network in hosts.networks.networks]
-    for other in ("gateway", "ada"):
-        assert hosts.accepted(other, below) == []
+    addresses = addresses_of(hosts)
+    assert len(addresses) == 2
+    for address in addresses:
+        scenarios.tailnet.until_it_connects(hosts.gateway, address, 8000)
+    # Whatever listens on the pod's loopback is behind the same tailnet addresses.
+    others = [22, 80, 8080, 8700, 9100]
+    program = (golden_host.HERE / "listener.py").read_text(encoding="utf-8")
+    pod.machine.write("/opt/test/listener.py", program)
+    doors = " ".join(f"tcp:{port}" for port in others)
+    pod.machine.succeed(f"systemd-run --quiet --unit=other python3 /opt/test/listener.py {doors} 127.0.0.1 ::1")
+    pod.machine.wait_for_open_port(others[-1], "::1", timeout=20)
+    served = [(address, 8000) for address in addresses]
+    every = served + [(address, port) for address in addresses for port in others]
+    below = [
+        (hosts.networks.address(NODE, network), port) for network in hosts.networks.networks for port in (22, 8000)
+    ]
+    for source, expected in {"gateway": served, "gpu": [], "ada": [], "bob": []}.items():
+        assert hosts.accepted(source, every + below) == expected, source
 
 
 def test_a_pod_reaches_nobody(hosts: TailnetHosts, pod: Pod) -> None:

@@ -1,51 +1,66 @@
 """Who reaches whom, by real connections: every rule of the fleet, and every pair and port that has none."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Literal
 
 import pytest
 
-from bawn.fleet.reachability import allowed
+import scenarios.tailnet
+from bawn.fleet.reachability import Allow, allowed
 from bawn.fleet.reading import to_fleet
+from support.hosts import golden_host
 from support.hosts.tailnet import NODES, TailnetHosts
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
 
-PORTS = (22, 80, 443, 8000, 8080, 8700, 9100)
+Protocol = Literal["tcp", "udp"]
+Target = tuple[str, int]
+"""Address and port."""
 
-LISTENER = """
-import contextlib, itertools, socket, sys, threading
-ports, addresses = sys.argv[1].split(","), sys.argv[2:]
-for port, address in itertools.product(map(int, ports), addresses):
-    with contextlib.suppress(OSError):  # the service itself is there
-        server = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
-        threading.Thread(target=lambda server=server: [server.accept() for _ in iter(int, 1)]).start()
-"""
-MEMBERS = ("gateway", "gpu", "ada", "bob")
+PROTOCOLS: Final[tuple[Protocol, ...]] = ("tcp", "udp")
+OF_NO_RULE: Final = (80, 8080, 9100)
+MEMBERS: Final = ("gateway", "gpu", "ada", "bob")
+LISTENER: Final = "/opt/test/listener.py"
 
 
 @pytest.fixture(scope="module")
-def listening(hosts: TailnetHosts) -> Iterator[None]:
-    """On every node something listens on every port of every address, so that a deny counts."""
-    for name in MEMBERS:
-        machine = hosts.machines[name]
-        addresses = [where(name, version) for where in (hosts.address, hosts.underlay) for version in (4, 6)]
-        machine.write("/opt/test/listener.py", LISTENER)
-        arguments = f"{','.join(map(str, PORTS))} 127.0.0.1 {' '.join(addresses)}"
-        machine.succeed(f"systemd-run --quiet --unit=everything python3 /opt/test/listener.py {arguments}")
-        machine.wait_for_open_port(PORTS[-1], addresses[-1], timeout=20)
-        own = [(addresses[0], port) for port in PORTS]
-        assert hosts.accepted(name, own) == own
-    yield
-    for name in MEMBERS:
-        hosts.machines[name].succeed("systemctl stop everything.service")
+def rules(hosts: TailnetHosts) -> list[Allow]:
+    """What the fleet allows."""
+    return allowed(to_fleet(json.loads(hosts.fleet.read_text(encoding="utf-8")), origin="test"))
 
 
-def accepted(hosts: TailnetHosts, targets: dict[str, list[tuple[str, int]]]) -> dict[str, list[tuple[str, int]]]:
+@pytest.fixture(scope="module")
+def ports(hosts: TailnetHosts, rules: list[Allow]) -> Iterator[list[int]]:
+    """Every port of any rule, and some of none. On all of them something listens, on every address of every machine."""
+    ports = sorted({rule.port for rule in rules} | set(OF_NO_RULE))
+    program = (golden_host.HERE / "listener.py").read_text(encoding="utf-8")
+    doors = " ".join(f"{protocol}:{port}" for protocol in ("udp", "tcp") for port in ports)
+    for name, machine in hosts.machines.items():
+        addresses = [hosts.underlay(name, version) for version in (4, 6)]
+        addresses += [hosts.address(name, version) for version in (4, 6) if name in MEMBERS]
+        machine.write(LISTENER, program)
+        command = f"python3 {LISTENER} {doors} 127.0.0.1 {' '.join(addresses)}"
+        machine.succeed(f"systemd-run --quiet --unit=everything {command}")
+        machine.wait_for_open_port(ports[-1], addresses[-1], timeout=20)
+        # A deny counts only where something would have answered.
+        own = list(itertools.product(addresses, ports))
+        for protocol in PROTOCOLS:
+            assert hosts.accepted(name, own, protocol) == own, f"{name}, {protocol}"
+    yield ports
+    for machine in hosts.machines.values():
+        machine.succeed("systemctl stop everything.service")
+
+
+def accepted(
+    hosts: TailnetHosts, targets: Mapping[str, Sequence[Target]], protocol: Protocol
+) -> dict[str, list[Target]]:
     """What connects from each host, all at once: a denied connection takes its whole time."""
     with ThreadPoolExecutor(len(targets)) as pool:
-        return dict(zip(targets, pool.map(hosts.accepted, targets, targets.values()), strict=True))
+        told = pool.map(lambda source: hosts.accepted(source, targets[source], protocol), targets)
+        return dict(zip(targets, told, strict=True))
 
 
 def test_names_of_the_tailnet_resolve_to_its_addresses(hosts: TailnetHosts) -> None:
@@ -66,32 +81,71 @@ def test_the_policy_of_the_fleet_is_in_force_whole_and_without_a_warning(hosts: 
     assert not [line for line in journal.splitlines() if " WRN " in line and "olic" in line]
 
 
-@pytest.mark.usefixtures("listening")
-def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(hosts: TailnetHosts) -> None:
-    rules = {
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(
+    hosts: TailnetHosts, rules: list[Allow], ports: list[int], protocol: Protocol
+) -> None:
+    ruled = {
         (rule.source, rule.target, rule.port)
-        for rule in allowed(to_fleet(json.loads(hosts.fleet.read_text(encoding="utf-8")), origin="test"))
-        if rule.network == "tailnet" and rule.protocol == "tcp"
+        for rule in rules
+        if rule.network == "tailnet" and rule.protocol == protocol
     }
-    targets, expected = {}, {}
+    targets: dict[str, list[Target]] = {}
+    expected: dict[str, list[Target]] = {}
     for source in MEMBERS:
-        tries = [(name, v, port) for name in MEMBERS if name != source for v in (4, 6) for port in PORTS]
-        targets[source] = [(hosts.address(name, version), port) for name, version, port in tries]
+        others = [(name, hosts.address(name, version)) for name in MEMBERS if name != source for version in (4, 6)]
+        targets[source] = [(address, port) for _, address in others for port in ports]
         expected[source] = [
-            (hosts.address(name, version), port)
-            for name, version, port in tries
-            if (NODES[source], NODES[name], port) in rules
+            (address, port) for name, address in others for port in ports if (NODES[source], NODES[name], port) in ruled
         ]
-    assert accepted(hosts, targets) == expected
+    assert accepted(hosts, targets, protocol) == expected
 
 
-@pytest.mark.usefixtures("listening")
-def test_the_network_below_the_tailnet_is_closed_but_for_headscale(hosts: TailnetHosts) -> None:
-    targets, expected = {}, {}
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_network_below_the_tailnet_is_closed_but_for_headscale(
+    hosts: TailnetHosts, rules: list[Allow], ports: list[int], protocol: Protocol
+) -> None:
+    public = {rule.port for rule in rules if rule.network == "public" and rule.protocol == protocol}
+    if protocol == "tcp":
+        public.add(22)  # by which the one host outside the tailnet is administered
+    targets: dict[str, list[Target]] = {}
+    expected: dict[str, list[Target]] = {}
     for source in hosts.machines:
-        others = [name for name in hosts.machines if name != source]
-        targets[source] = [(hosts.underlay(name, v), port) for name in others for v in (4, 6) for port in PORTS]
+        others = [(name, hosts.underlay(name, version)) for name in hosts.machines for version in (4, 6)]
+        others = [(name, address) for name, address in others if name != source]
+        targets[source] = [(address, port) for _, address in others for port in ports]
         expected[source] = [
-            (hosts.underlay("headscale", v), port) for v in (4, 6) for port in (22, 443) if source != "headscale"
+            (address, port) for name, address in others for port in ports if name == "headscale" and port in public
         ]
-    assert accepted(hosts, targets) == expected
+    assert accepted(hosts, targets, protocol) == expected
+
+
+def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts, ports: list[int]) -> None:
+    bob, headscale = hosts.machines["bob"], hosts.headscale
+    doors = [(hosts.address(name, v), port) for name in MEMBERS if name != "bob" for v in (4, 6) for port in ports]
+    gateway = (hosts.address("gateway"), 8700)
+    assert hosts.accepted("bob", [gateway]) == [gateway]
+    headscale.succeed(f"headscale nodes expire --identifier {node_number(hosts, NODES['bob'])}")
+    bob.wait_until_succeeds("tailscale status --json | jq --exit-status '.Self.Expired'", timeout=30)
+    try:
+        assert hosts.accepted("bob", doors) == []
+        # Somebody whom Headscale knows and the fleet does not.
+        bob.succeed("tailscale logout")
+        user = json.loads(headscale.succeed("headscale users create stranger --output json"))["id"]
+        key = json.loads(headscale.succeed(f"headscale preauthkeys create --user {user} --output json"))["key"]
+        assert scenarios.tailnet.join_laptop(bob, "stranger", key) == 0
+        assert hosts.accepted("bob", doors) == []
+        headscale.succeed(
+            f"headscale nodes delete --identifier {node_number(hosts, 'stranger')} --force",
+            f"headscale users destroy --identifier {user} --force",
+        )
+    finally:
+        key = scenarios.tailnet.make_key(headscale, NODES["bob"], again=True)
+        assert scenarios.tailnet.join_laptop(bob, NODES["bob"], key) == 0
+    scenarios.tailnet.until_it_connects(bob, *gateway)
+
+
+def node_number(hosts: TailnetHosts, name: str) -> int:
+    """Headscale's number of a node."""
+    listed = json.loads(hosts.headscale.succeed("headscale nodes list --output json"))
+    return next(node["id"] for node in listed if node["given_name"] == name)

@@ -91,15 +91,35 @@ class Site:
         self.laptop.succeed(f"chown -R {self.PERSON}:{self.PERSON} {home}")
         self.laptop.wait_until_succeeds(f"systemctl --user --machine={self.PERSON}@ restart bawn-bridge.service", 30)
 
-    def accepted(self, host: str, targets: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Those of the addresses and ports that accept a connection from `host`."""
+    def accepted(self, host: str, targets: Sequence[tuple[str, int]], protocol: str = "tcp") -> list[tuple[str, int]]:
+        """Those of the addresses and ports that accept a connection from `host`, or with `udp` answer to it."""
         named = {f"[{address}]:{port}": (address, port) for address, port in targets}
-        told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} tcp {' '.join(named)}"))
+        told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} {protocol} {' '.join(named)}"))
         return [named[target] for target, is_open in told.items() if is_open]
 
     def chat(self, *, streams: int = 1, tokens: int = 16) -> dict[str, Any]:
         """Streamed answers for the laptop's user through the bridge: how many were asked for, and which were lost."""
         return json.loads(self.laptop.succeed(self._chat_command(streams, tokens)))
+
+    @contextmanager
+    def streaming(self, tokens: int, within_s: float) -> Iterator[dict[str, Any]]:
+        """One long answer, under way when the block begins; how it went is there when the block has ended.
+
+        Args:
+            tokens: length of the answer.
+            within_s: how long its end is waited for, after the block.
+        """
+        begun, told = "/run/begun", dict[str, Any]()
+        self.laptop.succeed(f"rm -f {begun}")
+        command = f"{self._chat_command(1, tokens)} --begun-file {begun}"
+        with subprocess.Popen(self.laptop.argv("sh", "-c", command), stdout=subprocess.PIPE, text=True) as asking:
+            try:
+                self.laptop.wait_until_succeeds(f"test -e {begun}", 60)
+                yield told
+                output, _ = asking.communicate(timeout=within_s)
+            finally:
+                asking.kill()
+        told.update(json.loads(output)["answers"][0])
 
     @contextmanager
     def chatting(self, *, streams: int, tokens: int = 16) -> Iterator[dict[str, Any]]:
