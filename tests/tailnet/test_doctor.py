@@ -62,7 +62,7 @@ def until_it_finds(
 
 def join_again(hosts: TailnetHosts) -> None:
     key = scenarios.tailnet.make_key(hosts.headscale, "ada-laptop", again=True)
-    assert scenarios.tailnet.join_laptop(hosts.laptop, "ada-laptop", key) == 0
+    assert not scenarios.tailnet.join_laptop(hosts.laptop, "ada-laptop", key)
 
 
 def expire_the_laptop(hosts: TailnetHosts) -> None:

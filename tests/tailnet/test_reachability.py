@@ -132,8 +132,10 @@ def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts
         # Somebody whom Headscale knows and the fleet does not.
         bob.succeed("tailscale logout")
         user = json.loads(headscale.succeed("headscale users create stranger --output json"))["id"]
-        key = json.loads(headscale.succeed(f"headscale preauthkeys create --user {user} --output json"))["key"]
-        assert scenarios.tailnet.join_laptop(bob, "stranger", key) == 0
+        key = json.loads(headscale.succeed(f"headscale preauthkeys create --user {user} --reusable --output json"))[
+            "key"
+        ]
+        assert not scenarios.tailnet.join_laptop(bob, "stranger", key)
         assert hosts.accepted("bob", doors) == []
         headscale.succeed(
             f"headscale nodes delete --identifier {node_number(hosts, 'stranger')} --force",
@@ -141,7 +143,7 @@ def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts
         )
     finally:
         key = scenarios.tailnet.make_key(headscale, NODES["bob"], again=True)
-        assert scenarios.tailnet.join_laptop(bob, NODES["bob"], key) == 0
+        assert not scenarios.tailnet.join_laptop(bob, NODES["bob"], key)
     scenarios.tailnet.until_it_connects(bob, *gateway)
 
 

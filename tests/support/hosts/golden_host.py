@@ -11,7 +11,6 @@ from typing import Any, Final
 from support.golden import GOLDEN, golden_files
 from support.hosts import tree
 from support.hosts.machine import Machine
-from support.nix import ROOT
 
 STORE: Final = "/opt/store"
 """Stands for the Nix store: `@name@` of a golden file is `/opt/store/name`."""
@@ -39,7 +38,7 @@ sys.exit(main())
 def binds() -> list[tuple[Path, str]]:
     """What every host sees of this machine: the sources and the packages of uv.lock."""
     return [
-        (ROOT / "python" / "src", f"{BAWN}/src"),
+        (tree.sources(), f"{BAWN}/src"),
         (tree.packages(), f"{BAWN}/env/lib/python{tree.PYTHON}/site-packages"),
     ]
 

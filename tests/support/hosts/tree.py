@@ -1,11 +1,14 @@
 """The file system that hosts start from: Debian's systemd, and the packages that uv.lock names; made once."""
 
+import atexit
 import fcntl
+import functools
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +30,7 @@ _PROGRAMS: Final = {
     "systemd-nspawn": "systemd-container",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "unshare": "util-linux",
 }
 
 
@@ -69,8 +73,30 @@ def packages() -> Path:
             cwd=python,
         )
         pinned.unlink()
+        _compile(part)
 
-    return _cached(f"packages-{lock[:16]}", make)
+    return _cached(f"compiled-packages-{lock[:16]}", make)
+
+
+@functools.cache
+def sources() -> Path:
+    """The project's own sources as they are now, for the tree's Python. They stay until this process ends."""
+    folder = tempfile.mkdtemp(prefix="bawn-sources-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = Path(folder) / "src"
+    shutil.copytree(ROOT / "python" / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    _compile(copy)
+    return copy
+
+
+def _compile(folder: Path) -> None:
+    """Compile for the tree's Python, as on NixOS: else each start of a program in a host would do it again."""
+    inside = (
+        'mount --bind "$1" "$2/mnt" && mount --bind /dev "$2/dev" && exec chroot "$2" python3 -m compileall -qq -j 0'
+    )
+    # Some packages have templates that are called .py and are no Python.
+    _run("unshare", "--mount", "sh", "-c", f"({inside} /mnt) || true", "sh", folder, debian())
+    assert any(folder.glob("**/*.pyc"))
 
 
 def cache() -> Path:
