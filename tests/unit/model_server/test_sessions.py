@@ -80,6 +80,23 @@ async def test_a_client_that_leaves_a_long_prompt_ends_the_step_that_feeds_it(tm
         assert answer.json()["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 
 
+async def test_autocomplete_ends_the_step_that_feeds_a_long_prompt_which_is_answered_nevertheless(
+    tmp_path: Path,
+) -> None:
+    model = tiny_gguf.write(tmp_path / "m.gguf", fim=True, n_ctx=16384)
+    async with server_on(model, n_ctx=16384, n_batch=16384, n_slots=1, cache_mib=0) as (client, engine):
+        long = {"model": "tiny", "prompt": "word " * 2400, "max_tokens": 4, "temperature": 0}
+        plain = (await client.post("/v1/completions", json=long)).json()["choices"][0]["text"]
+        await client.post("/v1/completions", json=long | {"prompt": "another"})
+        reading = asyncio.create_task(client.post("/v1/completions", json=long))
+        await until(lambda: engine.slots()[0].state == "prefill")
+        typed = {"model": "tiny", "prompt": "a", "suffix": "z", "max_tokens": 3}
+        assert (await client.post("/v1/completions", json=typed)).status_code == 200
+        assert not reading.done()
+        assert engine.stats.aborted_steps == 1
+        assert (await reading).json()["choices"][0]["text"] == plain
+
+
 async def test_autocomplete_gets_a_slot_of_its_own_while_all_others_are_busy(tmp_path: Path) -> None:
     model = tiny_gguf.write(tmp_path / "m.gguf", successors=tiny_gguf.ALPHABET, fim=True, n_ctx=8192)
     async with server_on(model, n_ctx=8192, n_slots=1) as (client, engine):

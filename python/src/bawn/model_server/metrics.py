@@ -39,7 +39,10 @@ class _EngineCollector(Collector):
             ),
             "drafted_tokens": ("Tokens that were guessed.", stats.drafted_tokens),
             "accepted_tokens": ("Guessed tokens that were right.", stats.accepted_tokens),
-            "aborted_steps": ("Decode steps broken off because the client had left.", stats.aborted_steps),
+            "aborted_steps": (
+                "Decode steps broken off because the client had left, or for autocomplete.",
+                stats.aborted_steps,
+            ),
             "cancelled": ("Generations ended because the client left.", stats.cancelled),
             "preemptions": ("Generations put back for want of cache.", stats.preemptions),
         }

@@ -69,6 +69,9 @@ class ModelServerSettings(Settings, frozen=True):
     speculation: Literal["auto", "off"] = "auto"
     """Guess the next tokens by what stands in the prompt, and check several in one step, where that pays: `auto`
     measures it. The answer is the same."""
+    draft_model: str = ""
+    """Path of a small GGUF with the vocabulary of `model`, which guesses where the prompt gives no hint. It is asked
+    while that pays, and never with `speculation` off. Neither may have recurrent layers. Empty: none."""
     token_file: str = ""
     """File with the bearer token that every request must carry; empty: none is asked for."""
     max_body_bytes: int = 32 * 1024 * 1024
@@ -123,6 +126,7 @@ class ModelServerSettings(Settings, frozen=True):
             state_dir=Path(self.state_dir) if self.state_dir else None,
             state_key=read_secret(Path(self.state_key_file)).encode() if self.state_key_file else b"",
             speculation=self.speculation,
+            draft_model=Path(self.draft_model) if self.draft_model else None,
         )
 
     def embedding_options(self, model: Path, name: str, *, beside: bool) -> EmbeddingOptions:

@@ -45,6 +45,20 @@ def test_what_was_saved_is_loaded(tmp_path: Path, key: bytes) -> None:
     assert ((tmp_path / "new" / "state" / FILE).stat().st_mode & 0o777) == 0o600
 
 
+def test_what_was_used_last_is_known_after_a_restart(tmp_path: Path) -> None:
+    clock = [1000.0]
+    saved, loaded = (PrefixTree(1 << 20, whole=False, now=lambda: clock[0]) for _ in range(2))
+    for token in (1, 2, 3):
+        saved.add(None, [token], np.zeros(9, np.uint8), NOTHING)
+        clock[0] += 60
+    saved.match([1], 1)
+    save(saved, tmp_path, MADE_WITH)
+    clock[0] = 5000.0
+    assert load(loaded, tmp_path, MADE_WITH)
+    assert [one.tokens for one in loaded.latest()] == [[1], [3], [2]]
+    assert [loaded.idle_s(one) for one in loaded.latest()] == [0, 60, 120]
+
+
 @pytest.mark.parametrize(("made_with", "key"), [(b"n" * 32, b"k"), (MADE_WITH, b"other"), (MADE_WITH, b"")])
 def test_another_models_state_and_another_key_are_refused(tmp_path: Path, made_with: bytes, key: bytes) -> None:
     save(grown(), tmp_path, MADE_WITH, b"k")
@@ -107,6 +121,9 @@ async def test_an_engine_that_was_stopped_goes_on_with_its_sessions(tmp_path: Pa
         await text_of(first)
     answer = first.sequence.tokens[len(prompt) :]
     async with engine_on(model, **options) as engine:
+        assert engine.scheduler is not None
+        # It is in a slot already, so that its next turn waits for nothing to be loaded.
+        assert max(len(slot.held) for slot in engine.scheduler.slots) >= len(prompt) - 1
         again = submit(engine, prompt, max_tokens=8)
         await text_of(again)
         assert again.progress.cached_tokens >= len(prompt) - 1

@@ -1,9 +1,11 @@
 """Where a prompt is put, so that as little of it as possible is computed again."""
 
+from collections.abc import Container
+from time import monotonic
 from typing import Final, NamedTuple
 
 from bawn.model_server.engine.memory import NOTHING, Memory
-from bawn.model_server.engine.prefixes import SEGMENT, Match, PrefixTree, Segment
+from bawn.model_server.engine.prefixes import AGE_S, BEFORE_LAST, SEGMENT, Match, PrefixTree, Segment
 from bawn.model_server.engine.slots import Checkpoint, Slot, common_prefix
 from bawn.model_server.engine.stats import Stats
 
@@ -78,10 +80,21 @@ class PromptCache:
         return Source(usable[-1].length, slot, usable[-1]) if usable else Source(0, slot)
 
     def _target(self, idle: list[Slot], source: Source | None) -> Slot:
-        """The slot whose content is missed least."""
         if source is not None and source.slot in idle and len(source.slot.held) - source.length <= SMALL_LOSS:
             return source.slot
-        return min(idle, key=lambda slot: (bool(slot.held), slot.used))
+        return min(idle, key=self._missed)
+
+    def _missed(self, slot: Slot) -> tuple[float, ...]:
+        """How much the slot's content is missed when it is lost: nothing first, then what was used longest ago.
+
+        Once host memory is full, whatever is parked pushes something else out. Of slots that rested alike, the one of
+        which most is parked already goes.
+        """
+        if not slot.held or not self.tree.full:
+            return bool(slot.held), slot.used
+        last = self.tree.end_of(slot.held)
+        unparked = len(slot.held) - (last.end if last else 0)
+        return 1, -((monotonic() - slot.used) // AGE_S), unparked, slot.used
 
     def _go_back(self, slot: Slot, source: Source) -> None:
         if source.length == len(slot.held):
@@ -113,64 +126,85 @@ class PromptCache:
         if self._memory.load(target.number, len(target.held), spans, match.state, match.length):
             self._stats.loaded_tokens += match.length - len(target.held)
             target.held = tokens[: match.length]
-            ends = [Checkpoint(one.end, one.state) for one in match.path] if self._memory.recurrent else []
-            target.checkpoints = ends
+            target.checkpoints = [Checkpoint(one.end, one.state) for one in match.path if len(one.state)]
         else:
             self._hand_over(target, 0)
             target.shorten(0)
 
     def park(self, slot: Slot) -> None:
         """Copy what the slot holds into host memory, as far as it isn't there."""
-        if not self.tree.limit:
-            return
+        if self.tree.limit:
+            self._trim(keep=self._park(slot))
+
+    def park_all(self) -> None:
+        """The same for every slot, before the end."""
+        for slot in self.slots if self.tree.limit else ():
+            self._park(slot)
+        self.tree.trim(closing=True)
+
+    def _park(self, slot: Slot) -> Segment | None:
         last = self.tree.end_of(slot.held)
         start = last.end if last else 0
         if self._memory.recurrent:
-            self._park_checkpoints(slot, last, start)
-        else:
-            for at in range(start, len(slot.held), SEGMENT):
-                end = min(at + SEGMENT, len(slot.held))
-                if end - at >= WORTH or end < len(slot.held):
-                    last = self._keep(slot, last, at, end, Checkpoint(end, NOTHING))
-        self.tree.trim()
+            return self._park_checkpoints(slot, last, start)
+        for at in range(start, len(slot.held), SEGMENT):
+            end = min(at + SEGMENT, len(slot.held))
+            if end - at >= WORTH or end < len(slot.held):
+                last = self._keep(slot, last, at, end, Checkpoint(end, NOTHING))
+        return last
 
-    def _park_checkpoints(self, slot: Slot, last: Segment | None, start: int) -> None:
+    def _trim(self, keep: Segment | None = None) -> None:
+        """Keep host memory within its limit, the checkpoints of slots included."""
+        parked = {id(one.state) for one in self.tree.segments()}
+        self.tree.trim(self._checkpoint_bytes(but=parked), keep=keep)
+
+    def _park_checkpoints(self, slot: Slot, last: Segment | None, start: int) -> Segment | None:
         ends = [one for one in slot.checkpoints if one.length > start]
         if len(slot.held) - (ends[-1].length if ends else start) >= WORTH:
             ends.append(Checkpoint(len(slot.held), self._memory.checkpoint(slot.number)))
         for end in ends:
             last = self._keep(slot, last, start, end.length, end)
             start = end.length
+        return last
 
     def _keep(self, slot: Slot, last: Segment | None, start: int, end: int, checkpoint: Checkpoint) -> Segment:
         data = self._memory.save(slot.number, start, end)
         self._stats.parked_tokens += end - start
-        return self.tree.add(last, slot.held[start:end], data, checkpoint.state)
+        return self.tree.add(last, slot.held[start:end], data, checkpoint.state, idle_s=monotonic() - slot.used)
+
+    def warm(self) -> None:
+        """Put the sessions of the tree that were used last into the slots, as they were before a restart."""
+        free = [slot for slot in self.slots if not slot.held and slot.sequence is None and not slot.reserved]
+        for slot, leaf in zip(free, self.tree.latest(), strict=False):
+            path = leaf.chain
+            tokens = [token for one in path for token in one.tokens]
+            if self.used + len(tokens) + max(len(one.tokens) for one in path) <= self._n_cells:
+                self._load(slot, tokens, Match(path, leaf.end), keep=slot)
+                slot.used = monotonic() - self.tree.idle_s(leaf)
 
     def take_checkpoint(self, slot: Slot) -> None:
         """Remember the slot's state as it is now."""
         length = len(slot.held)
         slot.checkpoints.append(Checkpoint(length, self._memory.checkpoint(slot.number)))
         self._thin_out()
+        self._trim()
 
     def _thin_out(self) -> None:
-        """Give up checkpoints of slots until they take no more than half of what the tree may.
+        """Give up checkpoints of slots until they take no more than half of what host memory may.
 
-        The first of a slot, which others share, and its last two, by which its own session goes on, are kept longest;
-        then goes the one that is nearest to its neighbour.
+        The last of each slot, by which its own session goes on, stays; of the others goes the one that is nearest to
+        the one before it.
         """
-        limit = self.tree.limit // 2
-        while self._checkpoint_bytes() > limit:
-            longest = max(self.slots, key=lambda slot: len(slot.checkpoints))
-            if len(longest.checkpoints) < 2:
+        while self._checkpoint_bytes() > self.tree.limit // 2:
+            inner = [(slot, at) for slot in self.slots for at in range(len(slot.checkpoints) - 1)]
+            if not inner:
                 return
-            inner = range(1, len(longest.checkpoints) - 2) or range(len(longest.checkpoints) - 1)
-            of = longest.checkpoints
-            del of[min(inner, key=lambda at: of[at].length - (of[at - 1].length if at else 0))]
+            slot, at = min(inner, key=lambda one: _way_back(*one))
+            del slot.checkpoints[at]
 
-    def _checkpoint_bytes(self) -> int:
+    def _checkpoint_bytes(self, but: Container[int] = ()) -> int:
         states = {id(one.state): one.state.nbytes for slot in self.slots for one in slot.checkpoints}
-        return sum(states.values())
+        return sum(size for state, size in states.items() if state not in but)
 
     def cut(self, slot: Slot, length: int) -> None:
         """Make the slot hold its first `length` tokens only, or nothing where it can't."""
@@ -216,5 +250,12 @@ class PromptCache:
             first.shared = length
 
 
-def _preference(source: Source) -> tuple[int, bool, int]:
+def _preference(source: Source) -> tuple[int, bool, float]:
     return source.length, source.slot.sequence is None, source.slot.used
+
+
+def _way_back(slot: Slot, at: int) -> float:
+    """Tokens that a prompt that leaves the slot's here would have to feed without its checkpoint number `at`."""
+    of = slot.checkpoints
+    tokens = of[at].length - (of[at - 1].length if at else 0)
+    return tokens * (BEFORE_LAST if at == len(of) - 2 else 1)

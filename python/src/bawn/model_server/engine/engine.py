@@ -12,6 +12,7 @@ from typing import Final, Literal
 from bawn.contracts.errors import InternalError, RequestError, SettingsError, Unavailable
 from bawn.model_server.engine import state_files
 from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.draft_model import DraftModel
 from bawn.model_server.engine.generation import Generation
 from bawn.model_server.engine.options import EngineOptions
 from bawn.model_server.engine.runtime import Aborted, EngineFault, Runtime
@@ -26,6 +27,7 @@ from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.model_server.engine")
 
+_INTERRUPT_GAP_S = 0.25  # however many people type, most of the time goes on
 _IDLE_TICK_S = 0.5  # an idle loop goes round too, so that its age tells whether it lives
 
 THREAD: Final = "engine"
@@ -52,6 +54,8 @@ class Engine:
         self._stopping = False
         self._stepping = threading.Lock()
         self._fed_alone: Sequence | None = None  # whose prompt the step under way feeds, and hardly anything else
+        self._can_wait = False  # the step under way feeds prompts only, and none of autocomplete
+        self._interrupted = float("-inf")
         self._changed = asyncio.Event()  # loading is over, or the engine has failed
         self._failed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -121,7 +125,16 @@ class Engine:
         _ = self.runtime
         generation = Generation(request, self._cancel)
         self.line.join(generation.sequence)
+        if request.kind == "fim":
+            self._interrupt()
         return generation
+
+    def _interrupt(self) -> None:
+        """End a step that feeds prompts only, since somebody types; what it has fed is fed again."""
+        with self._stepping:
+            if self._can_wait and monotonic() - self._interrupted >= _INTERRUPT_GAP_S and self._runtime is not None:
+                self._interrupted = monotonic()
+                self._runtime.abort(True)
 
     def _cancel(self, sequence: Sequence) -> None:
         sequence.cancelled = True
@@ -149,12 +162,18 @@ class Engine:
 
     def _main(self) -> None:
         _show_name(self._thread)
+        draft_model: DraftModel | None = None
         runtime: Runtime | None = None
         scheduler: Scheduler | None = None
         end: RequestError = Unavailable("The server is stopping.", retry_after=5)
         state: State = "stopped"
         try:
+            if self._options.draft_model is not None and self._options.speculation == "auto":
+                # First, so that the model's context is planned from the GPU memory that is left.
+                draft_model = DraftModel(self._options.draft_model, self._options)
             runtime = self._load(self._options)
+            if draft_model is not None:
+                draft_model.check(runtime)
             runtime.warm_up()
             costs = Costs(runtime.measure(MEASURED) if self._options.speculation == "auto" else {})
             scheduler = Scheduler(
@@ -164,6 +183,7 @@ class Engine:
                 self.stats,
                 cache_bytes=self._options.cache_mib << 20,
                 costs=costs,
+                draft_model=draft_model,
             )
             self._load_state(runtime, scheduler)
             self._runtime, self.scheduler = runtime, scheduler
@@ -177,8 +197,10 @@ class Engine:
         self._end(scheduler, end)
         if runtime is not None and scheduler is not None and self.fault is None:
             self._save_state(runtime, scheduler)
-        if runtime is not None and self.fault is None:
-            runtime.close()  # after a fault the native state is not to be touched
+        if self.fault is None:  # else the native state is not to be touched
+            for loaded in (runtime, draft_model):
+                if loaded is not None:
+                    loaded.close()
         self._post(self._changed.set)
         if self.fault is not None:
             self._post(self._failed.set)
@@ -198,10 +220,11 @@ class Engine:
         if folder is None or not self._options.cache_mib:
             return
         try:
-            made_with = fingerprint(self._options.model, runtime.kv_type)
+            made_with = fingerprint(self._options.model, runtime.kv_layout)
             whole = state_files.load(scheduler.cache.tree, folder, made_with, self._options.state_key)
         except OSError as error:
             raise SettingsError(f"state_dir: {folder}: can't be read: {error.strerror or error}.") from error
+        scheduler.cache.warm()
         event(_log, "state_loaded", segments=len(scheduler.cache.tree), whole=whole)
 
     def _save_state(self, runtime: Runtime, scheduler: Scheduler) -> None:
@@ -209,10 +232,10 @@ class Engine:
         if folder is None or not self._options.cache_mib:
             return
         try:
-            for slot in scheduler.slots:
-                self._tick = monotonic()  # it takes a while, and is no hang
-                scheduler.cache.park(slot)
-            made_with = fingerprint(self._options.model, runtime.kv_type)
+            self._tick = monotonic()  # it takes a while, and is no hang
+            scheduler.cache.park_all()
+            self._tick = monotonic()
+            made_with = fingerprint(self._options.model, runtime.kv_layout)
             size = state_files.save(scheduler.cache.tree, folder, made_with, self._options.state_key)
             event(_log, "state_saved", segments=len(scheduler.cache.tree), mib=size >> 20)
         except OSError as error:
@@ -268,17 +291,18 @@ class Engine:
         return []
 
     def _step(self, runtime: Runtime, batch: Batch, runs: list[Run]) -> bool:
-        """Decode; a client that leaves while hardly anything but its prompt is fed ends the step."""
+        """Decode. A client that leaves while hardly anything but its prompt is fed ends the step, and typing does."""
         largest = max(runs, key=lambda run: run.size)
         alone = len(runs) == 1 if runtime.memory.recurrent else largest.size > batch.size // 2
         with self._stepping:
             self._fed_alone = largest.slot.sequence if alone else None
+            self._can_wait = not runtime.memory.recurrent and all(_can_wait(run) for run in runs)
             runtime.abort(self._fed_alone is not None and self._fed_alone.cancelled)
         try:
             return runtime.decode(batch)
         finally:
             with self._stepping:
-                self._fed_alone = None
+                self._fed_alone, self._can_wait = None, False
                 runtime.abort(False)
 
     def _sample(
@@ -303,6 +327,11 @@ class Engine:
                 if sequence.progress.admitted is not None:
                     self.line.served(monotonic() - sequence.progress.admitted)
                 scheduler.release(run.slot)
+
+
+def _can_wait(run: Run) -> bool:
+    sequence = run.slot.sequence
+    return sequence is not None and sequence.request.kind != "fim" and sequence.progress.first_token is None
 
 
 def _deliver(outputs: list[tuple[Sequence, Output]]) -> None:

@@ -39,6 +39,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Secret by which what is saved is encrypted; empty: it is not."""
     speculation: Literal["auto", "off"] = "auto"
     """Guess what comes next by what stands in the prompt, and check it, where that pays."""
+    draft_model: Path | None = None
+    """A small model that guesses, too."""
 
 
 DEFAULT_CONTEXT = 8192

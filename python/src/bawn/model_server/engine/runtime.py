@@ -33,6 +33,8 @@ _KV_TYPES = {
     "q8_0": llama.GGML_TYPE_Q8_0,
     "q4_0": llama.GGML_TYPE_Q4_0,
 }
+_FLASH_AUTO: Final = -1
+_FLASH_OFF: Final = 0
 
 
 class EngineFault(Exception):
@@ -71,7 +73,7 @@ class Runtime:
         check_gguf(options.model)
         self._log = native_log()
         found = hardware()
-        layers = planned_layers(options.n_gpu_layers, found)
+        self._layers = layers = planned_layers(options.n_gpu_layers, found)
         start = planned(options, layers, [gpu.free_mib for gpu in found.gpus] if layers else [])
         self._context: Any = None
         self._model: Any = self._load(options, layers)
@@ -135,13 +137,29 @@ class Runtime:
         params.kv_unified = True  # one long session may use the whole cache
         params.type_k = params.type_v = _KV_TYPES[allocation.kv_type]
         params.no_perf = True
-        context = llama.llama_init_from_model(self._model, params)
-        if context:
-            self.kv_type = allocation.kv_type
-            self.n_ctx = min(allocation.tokens, int(llama.llama_n_ctx_seq(context)))
-            self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
-            self.n_batch = int(llama.llama_n_batch(context))
-        return context
+        for attention in self._attention(allocation):
+            params.flash_attn_type = attention
+            context = llama.llama_init_from_model(self._model, params)
+            if context:
+                # Without flash attention, the values lie transposed in the cache.
+                transposed = attention == _FLASH_OFF
+                self.kv_type = allocation.kv_type
+                self.kv_layout = f"{allocation.kv_type}, transposed" if transposed else allocation.kv_type
+                self.n_ctx = min(allocation.tokens, int(llama.llama_n_ctx_seq(context)))
+                self.n_cells = int(llama.llama_n_ctx(context))  # what was asked for, rounded up
+                self.n_batch = int(llama.llama_n_batch(context))
+                return context
+        return None
+
+    def _attention(self, allocation: Allocation) -> tuple[int, ...]:
+        """Ways to compute attention, best first.
+
+        On the CPU, flash attention takes twice the time for a few tokens with much before them, and its sums differ
+        with what else is in the batch; without it, a step needs more memory.
+        """
+        if self._layers or allocation.kv_type != "f16":
+            return (_FLASH_AUTO,)
+        return _FLASH_OFF, _FLASH_AUTO
 
     @property
     def context(self) -> Any:

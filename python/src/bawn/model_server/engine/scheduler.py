@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.cache import PromptCache
+from bawn.model_server.engine.draft_model import DraftModel, Wanted
 from bawn.model_server.engine.memory import Memory
 from bawn.model_server.engine.prefixes import PrefixTree
 from bawn.model_server.engine.runtime import Runtime
@@ -34,13 +35,30 @@ class Run(NamedTuple):
     size: int
     output: int | None
     draft: list[int]
+    by_model: bool = False
+    """A draft model gave it."""
+
+
+class Guess(NamedTuple):
+    """What may come next in a sequence."""
+
+    draft: list[int]
+    by_model: bool = False
 
 
 class Scheduler:
     """The slots of one runtime. Used by the engine thread alone."""
 
     def __init__(
-        self, runtime: Runtime, n_slots: int, line: WaitingLine, stats: Stats, *, cache_bytes: int, costs: Costs
+        self,
+        runtime: Runtime,
+        n_slots: int,
+        line: WaitingLine,
+        stats: Stats,
+        *,
+        cache_bytes: int,
+        costs: Costs,
+        draft_model: DraftModel | None = None,
     ) -> None:
         """Idle slots.
 
@@ -51,12 +69,14 @@ class Scheduler:
             stats: what is done is counted here.
             cache_bytes: host memory for beginnings of prompts.
             costs: of decode steps; without any, nothing is drafted.
+            draft_model: guesses where the prompt gives no hint.
         """
         self._runtime = runtime
         self._memory: Memory = runtime.memory
         self._line = line
         self._stats = stats
         self.costs = costs
+        self._draft_model = draft_model
         self._fim_at = float("-inf")
         self._prefill_rate = 0.0  # tokens a second
         slots = [Slot(number) for number in range(n_slots)]
@@ -109,7 +129,7 @@ class Scheduler:
     def release(self, slot: Slot) -> None:
         """Free the slot; what it holds stays for the next prompt that begins like it."""
         sequence, slot.sequence = slot.sequence, None
-        slot.used = self._stats.steps
+        slot.used = monotonic()
         if sequence is not None:
             sequence.close()
 
@@ -123,10 +143,11 @@ class Scheduler:
         busy = self.busy
         runs: list[Run] = []
         generating = [slot for slot in busy if slot.pending == 1]
+        guesses = self._guesses(generating)
         for slot in generating:
             if batch.size >= limit or slot.sequence is None:
                 break
-            runs.append(self._generate(batch, slot, slot.sequence, len(generating), limit))
+            runs.append(self._generate(batch, slot, slot.sequence, guesses.get(slot.number, Guess([])), limit))
         prompts = [slot for slot in busy if slot.pending > 1]
         if not prompts:
             return runs
@@ -137,17 +158,39 @@ class Scheduler:
             runs.append(self._feed(batch, slot, share))
         return runs
 
-    def _generate(self, batch: Batch, slot: Slot, sequence: Sequence, others: int, limit: int) -> Run:
+    def _guesses(self, generating: list[Slot]) -> dict[int, Guess]:
+        """By slot: what the prompt hints at, else what the draft model says, where either pays."""
+        guesses: dict[int, Guess] = {}
+        wanted: dict[int, Wanted] = {}
+        others = len(generating) - 1
+        for slot in generating if self.costs.known and not self._memory.recurrent else ():
+            sequence = slot.sequence
+            if sequence is None or sequence.lookup is None:
+                continue
+            sequence.take_hint()
+            most = draft_length(self.costs, sequence.chance, others)
+            draft = sequence.lookup.draft(sequence.tokens, max(1, most))
+            if draft and most:
+                guesses[slot.number] = Guess(draft)
+                continue
+            sequence.hint = draft[0] if draft else None
+            if self._draft_model is not None:
+                token_s = self._draft_model.step_s(len(generating))
+                if most := draft_length(self.costs, sequence.model_chance, others, token_s):
+                    wanted[slot.number] = Wanted(sequence.tokens, most)
+                else:
+                    sequence.model_chance = sequence.model_chance.without()
+        if self._draft_model is not None and wanted:
+            drafts = self._draft_model.drafts(wanted)
+            guesses |= {number: Guess(draft, by_model=True) for number, draft in drafts.items()}
+        return guesses
+
+    def _generate(self, batch: Batch, slot: Slot, sequence: Sequence, guess: Guess, limit: int) -> Run:
         start = len(slot.held)
         room = min(limit - batch.size - 1, sequence.room(self._runtime.n_ctx) - 1, self._free_cells(batch) - 1)
-        draft: list[int] = []
-        if sequence.lookup is not None and not self._memory.recurrent:
-            wanted = min(room, draft_length(self.costs, sequence.chance, others - 1))
-            draft = sequence.lookup.draft(sequence.tokens, wanted) if wanted > 0 else []
-            if not draft:
-                sequence.chance = sequence.chance.without()
+        draft = guess.draft[: max(0, room)]
         index = batch.add(slot.number, start, [sequence.tokens[start], *draft], outputs=1 + len(draft))
-        return Run(slot, 1 + len(draft), index, draft)
+        return Run(slot, 1 + len(draft), index, draft, guess.by_model)
 
     def _free_cells(self, batch: Batch) -> int:
         return self._runtime.n_cells - self.cache.used - batch.size
@@ -190,7 +233,7 @@ class Scheduler:
     def commit(self, runs: list[Run]) -> int:
         """The batch was decoded: its tokens are in the cache. Returns how many of them were of prompts."""
         fed = 0
-        for slot, size, _, draft in runs:
+        for slot, size, _, draft, _ in runs:
             sequence = slot.sequence
             if sequence is None:
                 continue
@@ -206,7 +249,9 @@ class Scheduler:
         sequence, wrong = run.slot.sequence, len(run.draft) - right
         self._stats.drafted_tokens += len(run.draft)
         self._stats.accepted_tokens += right
-        if sequence is not None and sequence.lookup is not None:
+        if sequence is not None and run.by_model:
+            sequence.model_chance = sequence.model_chance.after(len(run.draft), right)
+        elif sequence is not None and sequence.lookup is not None:
             sequence.lookup.settle(right)
             sequence.chance = sequence.chance.after(len(run.draft), right)
         if wrong:

@@ -91,6 +91,11 @@ class Sequence:
         self.cancelled = False
         self.lookup = Lookup() if request.speculative else None
         self.chance = Chance()
+        """Of what the prompt hints at."""
+        self.hint: int | None = None
+        """The token that the prompt hinted at, where it was not worth being checked."""
+        self.model_chance = Chance()
+        """Of what a draft model gives."""
         self._borders = _worth_keeping(request.borders, len(request.tokens))
         self._text = TextStream(request.stops)
         self._sampler: Sampler | None = None
@@ -101,6 +106,13 @@ class Sequence:
             self.progress.admitted = monotonic()
             self.progress.cached_tokens = cached_tokens
             self._sampler = Sampler(self.request.sampling, vocabulary, self.request.tokens, self.request.grammar)
+
+    def take_hint(self) -> None:
+        """Learn from the last hint, now that the token is there: what nobody checked costs nothing."""
+        if self.hint is not None and self.lookup is not None:
+            self.lookup.settle(0)
+            self.chance = self.chance.after(1, int(self.tokens[-1] == self.hint))
+        self.hint = None
 
     def next_border(self, position: int) -> int | None:
         """The next place behind `position` that is worth a checkpoint."""

@@ -41,8 +41,8 @@ class Slot:
         self.checkpoints: list[Checkpoint] = []
         """In the order of their lengths; none is longer than what is held."""
         self.sequence: Sequence | None = None
-        self.used = 0
-        """Decode step at which the slot was last busy."""
+        self.used = 0.0
+        """When the slot was last busy, in seconds of the monotonic clock; 0: never."""
         self.owner: Slot | None = None
         """Whose cells the first `shared` of the slot's tokens are in."""
         self.shared = 0

@@ -11,7 +11,7 @@ LEAST_GAIN: Final = 1.06
 """What a draft must promise: the estimate is rough, and a loss is worse than no gain."""
 _HOPE: Final = 0.8  # how likely the first draft of a sequence is right, token by token
 _FORGET: Final = 0.15
-_FORGIVE: Final = 0.01
+_FORGIVE: Final = 0.003
 
 
 class Costs:
@@ -69,11 +69,19 @@ class Chance(NamedTuple):
         return sum(self.value**count for count in range(1, length + 1))
 
 
-def draft_length(costs: Costs, chance: Chance, others: int) -> int:
-    """How long a draft should be, beside `others` tokens in the batch; 0: none."""
+def draft_length(costs: Costs, chance: Chance, others: int, token_s: float = 0.0) -> int:
+    """How long a draft should be; 0: none pays.
+
+    Args:
+        costs: of the steps that check it.
+        chance: that its tokens are right.
+        others: tokens of other sequences in the batch.
+        token_s: seconds that it takes to draft one token.
+    """
     if not costs.known:
         return 0
     plain = costs.of(others + 1)
-    gains = {size: (1 + chance.expected(size)) * plain / costs.of(others + 1 + size) for size in LENGTHS}
+    seconds = {size: costs.of(others + 1 + size) + size * token_s for size in LENGTHS}
+    gains = {size: (1 + chance.expected(size)) * plain / seconds[size] for size in LENGTHS}
     best = max(gains, key=lambda size: gains[size])
     return best if gains[best] >= LEAST_GAIN else 0

@@ -39,6 +39,8 @@ class _Head(msgspec.Struct, frozen=True):
     tokens: list[int]
     data: int
     """Bytes of keys and values; the rest are the checkpoint."""
+    idle_s: float = 0.0
+    """For how long it had not been used."""
 
 
 def fingerprint(model: Path, *parts: object) -> bytes:
@@ -81,7 +83,7 @@ def save(tree: PrefixTree, folder: Path, made_with: bytes, key: bytes = b"") -> 
         for number, segment in enumerate(tree.segments()):
             numbers[id(segment)] = number
             parent = numbers[id(segment.parent)] if segment.parent is not None else -1
-            head = msgspec.msgpack.encode(_Head(parent, segment.tokens, len(segment.data)))
+            head = msgspec.msgpack.encode(_Head(parent, segment.tokens, len(segment.data), tree.idle_s(segment)))
             plain = _LENGTH.pack(len(head)) + head + segment.data.tobytes() + segment.state.tobytes()
             sealed = cipher.encrypt(_nonce(number), plain, None)
             file.write(_LENGTH.pack(len(sealed)))
@@ -138,7 +140,8 @@ def _add(tree: PrefixTree, segments: list[Segment], plain: bytes) -> bool:
     if tree.bytes + len(rest) > tree.limit:
         return False
     parent = segments[head.parent] if head.parent >= 0 else None
-    segments.append(tree.add(parent, head.tokens, rest[: head.data], rest[head.data :]))
+    data, state = rest[: head.data], rest[head.data :]
+    segments.append(tree.add(parent, head.tokens, data, state, idle_s=head.idle_s))
     return True
 
 

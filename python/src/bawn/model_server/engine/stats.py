@@ -26,7 +26,7 @@ class Stats(msgspec.Struct):
     accepted_tokens: int = 0
     """Tokens of drafts that were right."""
     aborted_steps: int = 0
-    """Decode steps broken off because the client whose prompt they fed had left."""
+    """Decode steps broken off because the client whose prompt they fed had left, or for autocomplete."""
     generated_tokens: int = 0
     cancelled: int = 0
     """Sequences that gave up their slot because their client left."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import llama_cpp.llama_cpp as llama
 
 NO_TOKEN: Final = -1
+_UNUSED: Final = 128
 
 
 class Vocabulary:
@@ -48,6 +49,23 @@ class Vocabulary:
     def has_fim(self) -> bool:
         """Whether the model has tokens for fill-in-the-middle."""
         return NO_TOKEN not in self._fim
+
+    def difference(self, other: "Vocabulary") -> str | None:
+        """In what the vocabularies differ, so that one's tokens mean nothing in the other; None: they are the same.
+
+        At their ends, models may have some unused tokens more.
+        """
+        if abs(self.size - other.size) > _UNUSED:
+            return f"{other.size:,} tokens and {self.size:,}"
+        for name in ("_bos", "_eos"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"the {name[1:]} token is {theirs} and {mine}"
+        text = llama.llama_vocab_get_text
+        for token in range(min(self.size, other.size)):
+            if text(self._vocab, token) != text(other.raw, token):
+                return f"token {token} differs"
+        return None
 
     def tokens(self, text: str, *, special: bool, begin: bool) -> list[int]:
         """Tokens of `text`.
