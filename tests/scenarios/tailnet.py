@@ -148,7 +148,6 @@ def remove_a_laptop(headscale, gateway, bob):
     bob.wait_until_succeeds("test -e /run/last", timeout=20)
     applied = headscale.succeed("bawn fleet apply /run/without-bob.json --yes > /dev/null && date +%s.%N")
     bob.wait_until_fails(f"timeout 3 bash -c ': < /dev/tcp/{address}/8700'", timeout=60)
-    assert not reached({"bob": bob}, [("bob", address, 8700)])
     bob.succeed("touch /run/enough")
     late_s = float(bob.succeed("cat /run/last")) - float(applied)
     assert late_s < 1, f"it still came through {late_s:.1f} s after the end of `apply`"

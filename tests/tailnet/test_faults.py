@@ -45,12 +45,14 @@ def test_after_the_laptop_moved_to_another_network_address_the_next_request_work
     works(hosts)
 
 
-@pytest.mark.parametrize(("host", "port"), [("gateway", 8700), ("gpu", 8000)])
-def test_a_server_that_gets_another_tailnet_address_listens_there(hosts: TailnetHosts, host: str, port: int) -> None:
-    before = hosts.address(host)
-    hosts.set_up_anew(host)
-    after = hosts.address(host)
-    assert after != before
-    listening = f"ss --no-header --listening --tcp --numeric 'sport = :{port}' | grep --fixed-strings '{after}:{port}'"
-    hosts.machines[host].wait_until_succeeds(listening, timeout=120)
+def test_servers_that_get_other_tailnet_addresses_listen_there(hosts: TailnetHosts) -> None:
+    ports = {"gateway": 8700, "gpu": 8000}
+    before = {host: hosts.address(host) for host in ports}
+    for host in ports:
+        hosts.set_up_anew(host)
+    for host, port in ports.items():
+        after = hosts.address(host)
+        assert after != before[host]
+        listening = f"ss --no-header --listening --tcp --numeric 'sport = :{port}' | grep --fixed-strings"
+        hosts.machines[host].wait_until_succeeds(f"{listening} '{after}:{port}'", timeout=120)
     works(hosts)

@@ -2,8 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Final, Literal
 
 import pytest
@@ -54,15 +53,6 @@ def ports(hosts: TailnetHosts, rules: list[Allow]) -> Iterator[list[int]]:
         machine.succeed("systemctl stop everything.service")
 
 
-def accepted(
-    hosts: TailnetHosts, targets: Mapping[str, Sequence[Target]], protocol: Protocol
-) -> dict[str, list[Target]]:
-    """What connects from each host, all at once: a denied connection takes its whole time."""
-    with ThreadPoolExecutor(len(targets)) as pool:
-        told = pool.map(lambda source: hosts.accepted(source, targets[source], protocol), targets)
-        return dict(zip(targets, told, strict=True))
-
-
 def test_names_of_the_tailnet_resolve_to_its_addresses(hosts: TailnetHosts) -> None:
     for asking, name in (("ada", "gateway"), ("bob", "gateway"), ("gateway", "gpu")):
         found = hosts.machines[asking].succeed(f"getent ahostsv4 {NODES[name]}.tailnet.example.org")
@@ -81,43 +71,37 @@ def test_the_policy_of_the_fleet_is_in_force_whole_and_without_a_warning(hosts: 
     assert not [line for line in journal.splitlines() if " WRN " in line and "olic" in line]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(
-    hosts: TailnetHosts, rules: list[Allow], ports: list[int], protocol: Protocol
+    hosts: TailnetHosts, rules: list[Allow], ports: list[int]
 ) -> None:
-    ruled = {
-        (rule.source, rule.target, rule.port)
-        for rule in rules
-        if rule.network == "tailnet" and rule.protocol == protocol
-    }
-    targets: dict[str, list[Target]] = {}
-    expected: dict[str, list[Target]] = {}
-    for source in MEMBERS:
+    ruled = {(rule.source, rule.target, rule.port, rule.protocol) for rule in rules if rule.network == "tailnet"}
+    targets: dict[tuple[str, str], list[Target]] = {}
+    expected: dict[tuple[str, str], list[Target]] = {}
+    for source, protocol in itertools.product(MEMBERS, PROTOCOLS):
         others = [(name, hosts.address(name, version)) for name in MEMBERS if name != source for version in (4, 6)]
-        targets[source] = [(address, port) for _, address in others for port in ports]
-        expected[source] = [
-            (address, port) for name, address in others for port in ports if (NODES[source], NODES[name], port) in ruled
+        doors = [(name, address, port) for name, address in others for port in ports]
+        targets[source, protocol] = [(address, port) for _, address, port in doors]
+        expected[source, protocol] = [
+            (address, port) for name, address, port in doors if (NODES[source], NODES[name], port, protocol) in ruled
         ]
-    assert accepted(hosts, targets, protocol) == expected
+    assert hosts.all_accepted(targets) == expected
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_network_below_the_tailnet_is_closed_but_for_headscale(
-    hosts: TailnetHosts, rules: list[Allow], ports: list[int], protocol: Protocol
+    hosts: TailnetHosts, rules: list[Allow], ports: list[int]
 ) -> None:
-    public = {rule.port for rule in rules if rule.network == "public" and rule.protocol == protocol}
-    if protocol == "tcp":
-        public.add(22)  # by which the one host outside the tailnet is administered
-    targets: dict[str, list[Target]] = {}
-    expected: dict[str, list[Target]] = {}
-    for source in hosts.machines:
+    public = {(rule.port, rule.protocol) for rule in rules if rule.network == "public"}
+    public.add((22, "tcp"))  # by which the one host outside the tailnet is administered
+    targets: dict[tuple[str, str], list[Target]] = {}
+    expected: dict[tuple[str, str], list[Target]] = {}
+    for source, protocol in itertools.product(hosts.machines, PROTOCOLS):
         others = [(name, hosts.underlay(name, version)) for name in hosts.machines for version in (4, 6)]
-        others = [(name, address) for name, address in others if name != source]
-        targets[source] = [(address, port) for _, address in others for port in ports]
-        expected[source] = [
-            (address, port) for name, address in others for port in ports if name == "headscale" and port in public
+        doors = [(name, address, port) for name, address in others if name != source for port in ports]
+        targets[source, protocol] = [(address, port) for _, address, port in doors]
+        expected[source, protocol] = [
+            (address, port) for name, address, port in doors if name == "headscale" and (port, protocol) in public
         ]
-    assert accepted(hosts, targets, protocol) == expected
+    assert hosts.all_accepted(targets) == expected
 
 
 def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts, ports: list[int]) -> None:

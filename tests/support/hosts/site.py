@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -96,6 +97,14 @@ class Site:
         named = {f"[{address}]:{port}": (address, port) for address, port in targets}
         told = json.loads(self.machines[host].succeed(f"python3 {CLIENT} {protocol} {' '.join(named)}"))
         return [named[target] for target, is_open in told.items() if is_open]
+
+    def all_accepted(
+        self, targets: Mapping[tuple[str, str], Sequence[tuple[str, int]]]
+    ) -> dict[tuple[str, str], list[tuple[str, int]]]:
+        """The same from several hosts, over `tcp` and `udp`, at once: a denied connection takes its whole time."""
+        with ThreadPoolExecutor(len(targets)) as pool:
+            told = pool.map(lambda one: self.accepted(one[0], targets[one], one[1]), targets)
+            return dict(zip(targets, told, strict=True))
 
     def chat(self, *, streams: int = 1, tokens: int = 16) -> dict[str, Any]:
         """Streamed answers for the laptop's user through the bridge: how many were asked for, and which were lost."""

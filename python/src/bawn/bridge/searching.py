@@ -2,13 +2,10 @@
 
 from typing import Final
 
-import httpx2
 import msgspec
-from mcp import MCPError
-from mcp.client import Client
-from mcp.client.streamable_http import streamable_http_client
 
 from bawn.bridge.local_client import BridgeUnusable
+from bawn.bridge.tools_client import ToolsUnreachable, tools
 from bawn.contracts.search import Chunk, SearchResult
 
 _TOOL: Final = "search_code"
@@ -22,16 +19,12 @@ async def search_code(question: str, *, url: str, token: str, limit: int) -> lis
     Raises:
         BridgeUnusable: the gateway has no index, or search failed there.
     """
-    headers = {"authorization": f"Bearer {token}"}
     try:
-        async with (
-            httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT_S, trust_env=False) as http,
-            Client(streamable_http_client(f"{url}/mcp", http_client=http), read_timeout_seconds=_TIMEOUT_S) as client,
-        ):
+        async with tools(url, token, _TIMEOUT_S) as client:
             listed = await client.list_tools()
             offered = any(tool.name == _TOOL for tool in listed.tools)
             result = await client.call_tool(_TOOL, {"query": question, "limit": limit}) if offered else None
-    except (MCPError, httpx2.HTTPError, ExceptionGroup) as error:
+    except ToolsUnreachable as error:
         raise BridgeUnusable(
             f"Search failed: {url}/ shows whether the bridge reaches the gateway; --no-search asks without it."
         ) from error

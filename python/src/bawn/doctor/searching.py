@@ -3,11 +3,8 @@
 from typing import Any, Final
 
 import httpx
-import httpx2
-from mcp import MCPError
-from mcp.client import Client
-from mcp.client.streamable_http import streamable_http_client
 
+from bawn.bridge.tools_client import ToolsUnreachable, tools
 from bawn.doctor.asking import Answer
 from bawn.doctor.far_gateway import FarGateway
 from bawn.doctor.hops import Fault, Hop, Seen, not_looked
@@ -40,9 +37,9 @@ class Asking:
     async def tools(self) -> Seen:
         """The tools are listed."""
         try:
-            async with self._client() as client:
+            async with tools(self._laptop.bridge_url, self._laptop.token, _WITHIN_S) as client:
                 names = [tool.name for tool in (await client.list_tools()).tools]
-        except (MCPError, httpx2.HTTPError, ExceptionGroup, OSError) as error:
+        except ToolsUnreachable as error:
             raise Fault(
                 "mcp_off",
                 "The gateway answers requests for models, but not for its search tools (/mcp).",
@@ -60,9 +57,9 @@ class Asking:
     async def search(self) -> Seen:
         """One search finds something."""
         try:
-            async with self._client() as client:
+            async with tools(self._laptop.bridge_url, self._laptop.token, _WITHIN_S) as client:
                 result = await client.call_tool(_TOOL, {"query": _QUERY, "limit": 1})
-        except (MCPError, httpx2.HTTPError, ExceptionGroup, OSError) as error:
+        except ToolsUnreachable as error:
             raise self._failed() from error
         if result.is_error:
             raise self._failed()
@@ -103,9 +100,6 @@ class Asking:
             )
         return Seen(f"{chosen} answers")
 
-    def _client(self) -> Any:
-        return _McpClient(f"{self._laptop.bridge_url}/mcp", self._laptop.token)
-
     @staticmethod
     def _failed() -> Fault:
         return Fault(
@@ -113,26 +107,3 @@ class Asking:
             "The search tool is there, but a search fails: the index is missing or can't be read.",
             "On the gateway host, `bawn index status` and `journalctl -u bawn-indexer`; `bawn index run` makes it.",
         )
-
-
-class _McpClient:
-    """The SDK's client with our token, opened and closed as one."""
-
-    def __init__(self, url: str, token: str) -> None:
-        headers = {"authorization": f"Bearer {token}"}
-        self._http = httpx2.AsyncClient(headers=headers, timeout=_WITHIN_S, trust_env=False)
-        self._client = Client(streamable_http_client(url, http_client=self._http), read_timeout_seconds=_WITHIN_S)
-
-    async def __aenter__(self) -> Client:
-        await self._http.__aenter__()
-        try:
-            return await self._client.__aenter__()
-        except BaseException:
-            await self._http.aclose()
-            raise
-
-    async def __aexit__(self, *details: Any) -> None:
-        try:
-            await self._client.__aexit__(*details)
-        finally:
-            await self._http.aclose()

@@ -6,9 +6,9 @@ import ipaddress
 import socket
 from typing import Final
 
-LOST_AFTER_S: Final = 15.0
+LOST_AFTER_S: Final = 8.0
 """tailscaled, when it is restarted, takes its address away for seconds; what is bound to it then goes on."""
-_INTERVAL_S: Final = 2.0
+_INTERVAL_S: Final = 1.0
 
 
 def has_address(host: str, port: int) -> bool:

@@ -20,7 +20,7 @@ from bawn.model_server.engine.vocabulary import Vocabulary
 
 FinishReason = Literal["stop", "length"]
 
-LEAST_GAP: Final = 64
+LEAST_GAP: Final = 32
 """Tokens between two places to which a model with recurrent layers can go back."""
 
 
