@@ -144,7 +144,7 @@ def test_weights_of_nobody_are_not_fetched(tmp_path: Path, arguments: list[str],
 def test_the_command_needs_no_extra() -> None:
     program = """
 import sys
-for name in ("llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client", "pathspec"):
+for name in ("llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client"):
     sys.modules[name] = None  # an import of it fails as if it were not installed
 sys.argv = ["bawn", "weights", "--help"]
 from bawn.cli import main

@@ -154,9 +154,14 @@ class PromptCache:
         return last
 
     def _trim(self, keep: Segment | None = None) -> None:
-        """Keep host memory within its limit, the checkpoints of slots included."""
-        parked = {id(one.state) for one in self.tree.segments()}
-        self.tree.trim(self._checkpoint_bytes(but=parked), keep=keep)
+        """Keep host memory within its limit, the checkpoints of slots included.
+
+        Those that are of use to edited prompts alone go before sessions do, in the tree and then in the slots.
+        """
+        self.tree.trim(self._unparked_bytes(), inner_only=True)
+        while self.tree.bytes + self._unparked_bytes() > self.tree.limit and self._thin_out_one():
+            pass
+        self.tree.trim(self._unparked_bytes(), keep=keep)
 
     def _park_checkpoints(self, slot: Slot, last: Segment | None, start: int) -> Segment | None:
         ends = [one for one in slot.checkpoints if one.length > start]
@@ -190,21 +195,27 @@ class PromptCache:
         self._trim()
 
     def _thin_out(self) -> None:
-        """Give up checkpoints of slots until they take no more than half of what host memory may.
+        """Give up checkpoints of slots until they take no more than half of what host memory may."""
+        while self._checkpoint_bytes() > self.tree.limit // 2 and self._thin_out_one():
+            pass
 
-        The last of each slot, by which its own session goes on, stays; of the others goes the one that is nearest to
-        the one before it.
+    def _thin_out_one(self) -> bool:
+        """Give up the checkpoint of a slot that is nearest to the one before it; False: none can be.
+
+        The first, with which others begin too, and the last, by which the slot's own session goes on, stay.
         """
-        while self._checkpoint_bytes() > self.tree.limit // 2:
-            inner = [(slot, at) for slot in self.slots for at in range(len(slot.checkpoints) - 1)]
-            if not inner:
-                return
+        inner = [(slot, at) for slot in self.slots for at in range(1, len(slot.checkpoints) - 1)]
+        if inner:
             slot, at = min(inner, key=lambda one: _way_back(*one))
             del slot.checkpoints[at]
+        return bool(inner)
 
     def _checkpoint_bytes(self, but: Container[int] = ()) -> int:
         states = {id(one.state): one.state.nbytes for slot in self.slots for one in slot.checkpoints}
         return sum(size for state, size in states.items() if state not in but)
+
+    def _unparked_bytes(self) -> int:
+        return self._checkpoint_bytes(but={id(one.state) for one in self.tree.segments()})
 
     def cut(self, slot: Slot, length: int) -> None:
         """Make the slot hold its first `length` tokens only, or nothing where it can't."""
@@ -255,7 +266,6 @@ def _preference(source: Source) -> tuple[int, bool, float]:
 
 
 def _way_back(slot: Slot, at: int) -> float:
-    """Tokens that a prompt that leaves the slot's here would have to feed without its checkpoint number `at`."""
+    """Tokens that a prompt that leaves the slot's here would have to feed without its checkpoint number `at`, not 0."""
     of = slot.checkpoints
-    tokens = of[at].length - (of[at - 1].length if at else 0)
-    return tokens * (BEFORE_LAST if at == len(of) - 2 else 1)
+    return (of[at].length - of[at - 1].length) * (BEFORE_LAST if at == len(of) - 2 else 1)

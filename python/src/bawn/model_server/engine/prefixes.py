@@ -138,18 +138,25 @@ class PrefixTree:
         """For how long the segment has not been used."""
         return self._now() - segment.used
 
-    def trim(self, beside: int = 0, *, keep: Segment | None = None, closing: bool = False) -> None:
+    def trim(
+        self, beside: int = 0, *, keep: Segment | None = None, closing: bool = False, inner_only: bool = False
+    ) -> None:
         """Give up what is missed least until the limit is kept.
 
         Args:
             beside: bytes that others take of the same limit.
             keep: the end of a chain that goes last.
             closing: nothing comes in any more, so that whoever was here last is who comes back first.
+            inner_only: give up no more than inner checkpoints, where there are any.
         """
         while self._root.children and self.bytes + beside > self.limit:
             self.full = True
+            if self._whole and self._give_up_inner():
+                continue
+            if inner_only:
+                return
             if self._whole:
-                self._give_up_whole(keep, closing=closing)
+                self._give_up_chain(keep, closing=closing)
             else:
                 self._give_up_end()
 
@@ -161,19 +168,21 @@ class PrefixTree:
         """
         self._drop(max(self._leaves(), key=lambda one: one.end * (1 + self.idle_s(one) / AGE_S)))
 
-    def _give_up_whole(self, keep: Segment | None, *, closing: bool) -> None:
-        """Of chains that are of use up to a checkpoint, inner checkpoints go first, then whole chains.
+    def _give_up_inner(self) -> bool:
+        """Of chains that are of use up to a checkpoint, give up an inner one, which edited prompts alone would use.
 
-        An inner one is of use to an edited prompt alone. The first of a chain stays, since others may begin with it. Of
-        chains, one that has rested for long goes; among the others the one that was used last: where sessions come by
-        in turn, it is the one that is needed last.
+        The first of a chain stays, since others may begin with it.
         """
         inner = [one for one in self._all() if len(one.state) and len(one.children) == 1 and one.parent is not None]
         if inner:
             least = min(inner, key=lambda one: _way_back(one) / (1 + self.idle_s(one) / AGE_S))
             self.bytes -= len(least.state)
             least.state = NOTHING
-            return
+        return bool(inner)
+
+    def _give_up_chain(self, keep: Segment | None, *, closing: bool) -> None:
+        """Of whole chains, one that has rested for long goes; among the others the one that was used last: where
+        sessions come by in turn, it is the one that is needed last."""
         leaves = [one for one in self._leaves() if one is not keep] or self._leaves()
         if closing:
             leaf = min(leaves, key=lambda one: one.used)

@@ -137,7 +137,7 @@ class Runtime:
         params.kv_unified = True  # one long session may use the whole cache
         params.type_k = params.type_v = _KV_TYPES[allocation.kv_type]
         params.no_perf = True
-        for attention in self._attention(allocation):
+        for attention in self._attention(options, allocation):
             params.flash_attn_type = attention
             context = llama.llama_init_from_model(self._model, params)
             if context:
@@ -151,13 +151,13 @@ class Runtime:
                 return context
         return None
 
-    def _attention(self, allocation: Allocation) -> tuple[int, ...]:
+    def _attention(self, options: EngineOptions, allocation: Allocation) -> tuple[int, ...]:
         """Ways to compute attention, best first.
 
-        On the CPU, flash attention takes twice the time for a few tokens with much before them, and its sums differ
-        with what else is in the batch; without it, a step needs more memory.
+        On the CPU, flash attention takes twice the time for a few tokens with much before them. Without it, each token
+        pays for the cells of all sequences, so that this is for one slot only, and a step needs more memory.
         """
-        if self._layers or allocation.kv_type != "f16":
+        if self._layers or allocation.kv_type != "f16" or options.n_slots > 1:
             return (_FLASH_AUTO,)
         return _FLASH_OFF, _FLASH_AUTO
 
