@@ -175,9 +175,34 @@ let
   repository = types.submodule {
     options = {
       path = mkOption {
-        type = types.strMatching "/.+";
+        type = types.nullOr (types.strMatching "/.+");
+        default = null;
         example = "/srv/git/app";
-        description = "Folder of the git repository (bare, or with a work tree) on the gateway host.";
+        description = "Folder of the git repository (bare, or with a work tree) on the gateway host; or {option}`url`.";
+      };
+      url = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "ssh://git@git.example.org/team/app.git";
+        description = "Where the repository is fetched from, by https or ssh: {option}`bawn.indexer.access` names what opens it.";
+      };
+      project = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "services/api";
+        description = "A folder in it; only what is below is indexed, as a scope of its own.";
+      };
+      include = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "*.py" ];
+        description = "Globs; where there are any, only files that one of them names are indexed.";
+      };
+      exclude = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "third_party" ];
+        description = "Globs of files that are not indexed.";
       };
       index = mkOption {
         type = types.enum [
@@ -194,9 +219,9 @@ let
         default = [ "main" ];
         example = [
           "main"
-          "release"
+          "release/*"
         ];
-        description = "Branches whose commits are indexed.";
+        description = "Branches whose commits are indexed, by name or pattern.";
       };
     };
   };

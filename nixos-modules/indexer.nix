@@ -14,31 +14,23 @@ let
 
   state = "/var/lib/bawn-index";
 
-  # One entry a branch: a repository of which several are indexed shows them as app/main, app/release.
-  entries = lib.concatLists (
-    lib.mapAttrsToList (
-      name: repository:
-      map (branch: {
-        name =
-          if lib.length repository.branches == 1 then
-            name
-          else
-            "${name}/${lib.replaceStrings [ "/" ] [ "-" ] branch}";
-        inherit (repository) path;
-        inherit branch;
-      }) repository.branches
-    ) repositories
-  );
+  here = lib.filterAttrs (_: repository: repository.path != null) repositories;
+  elsewhere = lib.filterAttrs (_: repository: repository.url != null) repositories;
 
   # Of a bare repository and of one with a work tree.
   branchFolders = lib.unique (
-    lib.concatMap (
-      entry:
-      map (git: dirOf "${entry.path}${git}/refs/heads/${entry.branch}") [
-        ""
-        "/.git"
-      ]
-    ) entries
+    lib.concatLists (
+      lib.mapAttrsToList (
+        _: repository:
+        lib.concatMap (
+          branch:
+          map (git: dirOf "${repository.path}${git}/refs/heads/${branch}") [
+            ""
+            "/.git"
+          ]
+        ) repository.branches
+      ) here
+    )
   );
 
   # A unit for each: what happens to one folder of a unit makes systemd set up the watches on its others anew, and forget
@@ -53,6 +45,126 @@ let
         Unit = "bawn-push.service";
       };
     };
+
+  secretFile = import ./secret-file.nix { inherit lib; };
+
+  access = types.submodule (
+    { name, config, ... }:
+    let
+      # What it is called at, among the credentials of the unit.
+      own = kind: "${kind}-${lib.replaceStrings [ "/" ] [ "-" ] name}";
+      inRun = kind: "/run/credentials/bawn-fetch.service/${own kind}";
+    in
+    {
+      options = {
+        keyFile = mkOption {
+          type = types.nullOr secretFile;
+          default = null;
+          example = "/run/secrets/deploy-key-app";
+          description = "File with the private key of a deploy key that may read, for ssh.";
+        };
+        tokenFile = mkOption {
+          type = types.nullOr secretFile;
+          default = null;
+          example = "/run/secrets/token-app";
+          description = "File with a token that may read, or with `user:password`, for https.";
+        };
+        knownHostsFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = "./known-hosts";
+          description = "The server's public keys as {command}`ssh-keyscan` prints them, for ssh; null: those that the host knows.";
+        };
+        caFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = "./authority.pem";
+          description = "Certificate of the authority that the server is signed by, for https; null: those that the host trusts.";
+        };
+        credentials = mkOption {
+          type = types.listOf types.str;
+          readOnly = true;
+          internal = true;
+          default =
+            lib.optional (config.keyFile != null) "${own "key"}:${config.keyFile}"
+            ++ lib.optional (config.tokenFile != null) "${own "token"}:${config.tokenFile}";
+          description = "Credentials of the unit, computed.";
+        };
+        arguments = mkOption {
+          type = types.attrsOf types.str;
+          readOnly = true;
+          internal = true;
+          default =
+            lib.optionalAttrs (config.keyFile != null) { key-file = inRun "key"; }
+            // lib.optionalAttrs (config.tokenFile != null) { token-file = inRun "token"; }
+            // lib.optionalAttrs (config.knownHostsFile != null) {
+              known-hosts-file = toString config.knownHostsFile;
+            }
+            // lib.optionalAttrs (config.caFile != null) { ca-file = toString config.caFile; };
+          description = "Options of {command}`bawn index add`, computed.";
+        };
+      };
+    }
+  );
+
+  # How one is registered, which a repository that is elsewhere is before it is fetched.
+  register =
+    name: repository:
+    lib.escapeShellArgs (
+      [
+        "bawn"
+        "index"
+        "add"
+        (if repository.path == null then repository.url else repository.path)
+        "--name"
+        name
+        "--into"
+        repository.index
+      ]
+      ++ lib.concatMap (branch: [
+        "--branch"
+        branch
+      ]) repository.branches
+      ++ lib.optionals (repository.project != null) [
+        "--project"
+        repository.project
+      ]
+      ++ lib.concatMap (glob: [
+        "--include"
+        glob
+      ]) repository.include
+      ++ lib.concatMap (glob: [
+        "--exclude"
+        glob
+      ]) repository.exclude
+      ++ lib.concatLists (
+        lib.mapAttrsToList (option: file: [
+          "--${option}"
+          file
+        ]) (cfg.access.${name}.arguments or { })
+      )
+    )
+    + " --index \"$work\"";
+
+  fetch = pkgs.writeShellApplication {
+    name = "bawn-index-fetch";
+    runtimeInputs = [
+      config.bawn.package.indexer
+      pkgs.git
+      pkgs.openssh
+    ];
+    text = ''
+      work=${state}/work
+      failed=0
+      ${lib.concatStrings (
+        lib.mapAttrsToList (name: repository: ''
+          ${register name repository} || failed=1
+        '') elsewhere
+      )}
+      bawn index fetch --index "$work" || failed=1
+      exit "$failed"
+    '';
+  };
 
   index = pkgs.writeShellApplication {
     name = "bawn-index-run";
@@ -71,7 +183,7 @@ let
       rm --force ${cfg.pushDirectory}/pushed
 
       # What the fleet doesn't name any more is forgotten; the run takes it out of the index.
-      wanted=${lib.escapeShellArg (builtins.toJSON (map (entry: entry.name) entries))}
+      wanted=${lib.escapeShellArg (builtins.toJSON (lib.attrNames repositories))}
       bawn index status --json --index "$work" |
         jq --raw-output --argjson wanted "$wanted" '.repositories[].name | select(IN($wanted[]) | not)' |
         while read -r name; do
@@ -79,34 +191,38 @@ let
         done
 
       # One repository that isn't there must not keep the others from being indexed.
-      ${lib.concatMapStrings (entry: ''
-        bawn index add ${lib.escapeShellArg entry.path} --name ${lib.escapeShellArg entry.name} --branch ${lib.escapeShellArg entry.branch} --index "$work" || failed=1
-      '') entries}
-      bawn index run --index "$work" || failed=1
-      [ -d "$work/code" ] || exit "$failed"
+      ${lib.concatStrings (
+        lib.mapAttrsToList (name: repository: ''
+          ${register name repository} || failed=1
+        '') here
+      )}
+      bawn index run --no-fetch --index "$work" || failed=1
 
       # The index's own files are for its writer only. Readers get a snapshot: hard links of what never changes, copies
       # of the rest, and one rename, so that a reader sees the old index or the new one.
-      snapshot="$served/.$(date +%s%N)"
-      cp --recursive --link "$work/code" "$snapshot"
-      for file in meta.json .managed.json .tantivy-meta.lock .tantivy-writer.lock; do
-        if [ -e "$work/code/$file" ]; then
-          rm "$snapshot/$file"
-          cp "$work/code/$file" "$snapshot/$file"
-        fi
-      done
-      touch "$snapshot/.tantivy-meta.lock"
-      chmod --recursive u=rwX,g=rX,o= "$snapshot"
-      # Whoever reads holds this lock while it loads.
-      chmod g+w "$snapshot/.tantivy-meta.lock"
-      old=$(readlink "$served/code" || true)
-      ln --symbolic --no-dereference "$(basename "$snapshot")" "$served/.link"
-      mv --no-target-directory "$served/.link" "$served/code"
-      for folder in "$served"/.[0-9]*; do
-        # The one before may still be open in a search that is under way.
-        if [ "$folder" != "$snapshot" ] && [ "$(basename "$folder")" != "$old" ]; then
-          rm --recursive "$folder"
-        fi
+      for index in code docs libraries; do
+        [ -d "$work/$index" ] || continue
+        snapshot="$served/.$index-$(date +%s%N)"
+        cp --recursive --link "$work/$index" "$snapshot"
+        for file in meta.json .managed.json .tantivy-meta.lock .tantivy-writer.lock; do
+          if [ -e "$work/$index/$file" ]; then
+            rm "$snapshot/$file"
+            cp "$work/$index/$file" "$snapshot/$file"
+          fi
+        done
+        touch "$snapshot/.tantivy-meta.lock"
+        chmod --recursive u=rwX,g=rX,o= "$snapshot"
+        # Whoever reads holds this lock while it loads.
+        chmod g+w "$snapshot/.tantivy-meta.lock"
+        old=$(readlink "$served/$index" || true)
+        ln --symbolic --no-dereference "$(basename "$snapshot")" "$served/.link"
+        mv --no-target-directory "$served/.link" "$served/$index"
+        for folder in "$served/.$index"-[0-9]*; do
+          # The one before may still be open in a search that is under way.
+          if [ "$folder" != "$snapshot" ] && [ "$(basename "$folder")" != "$old" ]; then
+            rm --recursive "$folder"
+          fi
+        done
       done
       exit "$failed"
     '';
@@ -140,6 +256,18 @@ in
       example = [ "git" ];
       description = "Groups that the indexer needs to read the repositories' folders.";
     };
+    access = mkOption {
+      type = types.attrsOf access;
+      default = { };
+      example.app.keyFile = "/run/secrets/deploy-key-app";
+      description = "What opens the repositories that have a url, by their names in {option}`bawn.fleet.repositories`.";
+    };
+    fetchMemoryMiB = mkOption {
+      type = types.ints.positive;
+      default = 256;
+      example = 512;
+      description = "Memory cap of fetching, in MiB. It is counted where a repository has a url.";
+    };
     group = mkOption {
       type = types.str;
       readOnly = true;
@@ -169,19 +297,54 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = entries != [ ];
+        assertion = repositories != { };
         message = "bawn.indexer.enable: bawn.fleet.repositories names nothing to index.";
       }
     ]
     ++ lib.mapAttrsToList (name: repository: {
-      assertion = repository.index == "code";
-      message = "bawn.fleet.repositories.${name}.index: is ${repository.index}, but the indexer of this version fills the index code only.";
-    }) repositories;
+      assertion = (repository.path == null) != (repository.url == null);
+      message = "bawn.fleet.repositories.${name}: needs path or url, and not both; say where the git repository is.";
+    }) repositories
+    ++ map (name: {
+      assertion = elsewhere ? ${name};
+      message = "bawn.indexer.access.${name}: is for a repository with a url; bawn.fleet.repositories has none of this name.";
+    }) (lib.attrNames cfg.access);
 
-    bawn.files.bawn-index-run = index;
+    bawn.files = {
+      bawn-index-run = index;
+    }
+    // lib.optionalAttrs (elsewhere != { }) { bawn-index-fetch = fetch; };
+
+    # The one that reaches out, and sees no index but what it fetches into; the one that reads has no network.
+    systemd.services.bawn-fetch = lib.mkIf (elsewhere != { }) {
+      description = "Fetching of repositories for the bawn indexer";
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
+      startLimitIntervalSec = 0;
+      serviceConfig = hardening.oneshot // {
+        ExecStart = lib.getExe fetch;
+        User = "bawn-indexer";
+        Group = cfg.group;
+        StateDirectory = "bawn-index";
+        StateDirectoryMode = "0750";
+        UMask = "0027";
+        LoadCredential = lib.concatLists (lib.mapAttrsToList (_: access: access.credentials) cfg.access);
+        # A forge may be anywhere: public, in the team's own network, on the tailnet.
+        IPAddressDeny = [ ];
+        IPAddressAllow = [ ];
+        SocketBindDeny = "any";
+        MemoryMax = "${toString cfg.fetchMemoryMiB}M";
+        Nice = 15;
+        CPUWeight = 20;
+        IOSchedulingClass = "idle";
+        TimeoutStartSec = "2h";
+      };
+    };
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";
+      wants = lib.optional (elsewhere != { }) "bawn-fetch.service";
+      after = lib.optional (elsewhere != { }) "bawn-fetch.service";
       # Pushes may come faster than systemd's default takes starts; a path unit that meets that limit is off for good.
       startLimitIntervalSec = 0;
       serviceConfig = hardening.oneshot // hardening.offline // {
@@ -194,7 +357,7 @@ in
         # The gateway, in the same group, reads what is published.
         UMask = "0027";
         # Repositories may be mounted anywhere but in homes; nothing there can be written.
-        ReadOnlyPaths = map (repository: "-${repository.path}") (lib.attrValues repositories);
+        ReadOnlyPaths = map (repository: "-${repository.path}") (lib.attrValues here);
         MemoryMax = "${toString cfg.memoryMiB}M";
         # A file that makes its grammar eat all memory costs the process that parses it, not the run.
         OOMPolicy = "continue";

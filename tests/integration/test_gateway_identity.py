@@ -111,28 +111,57 @@ async def test_only_what_is_allowed_is_listed_and_named(tailscaled: Tailscaled, 
         assert missing.json()["error"]["message"].endswith("Known models: default, coder.")
 
 
-async def test_tools_of_an_index_that_is_not_allowed_are_not_listed_and_refuse(tailscaled: Tailscaled, tmp_path: Path):
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("search_code", {"query": "retry"}),
+    ("find_symbol", {"name": "retry"}),
+    ("grep", {"pattern": "def retry"}),
+    ("grep", {"pattern": "def retry", "repo": "demo"}),
+    ("read_file", {"repo": "demo", "path": "a.py"}),
+    ("repo_map", {"repo": "demo"}),
+]
+"""Each tells something of the code."""
+OF_CODE = ["search_code", "find_symbol", "grep", "read_file", "repo_map"]
+OF_DOCS = ["grep", "read_file", "search_docs"]
+
+
+@pytest.mark.parametrize(
+    ("indexes", "tools"),
+    [
+        ([], []),
+        (["libraries"], []),
+        (["docs"], [*OF_DOCS, "list_indexes"]),
+        (["code"], [*OF_CODE, "list_indexes"]),
+        (["docs", "code"], [*OF_CODE, "search_docs", "list_indexes"]),
+    ],
+)
+async def test_what_an_index_that_is_not_allowed_has_comes_out_by_no_tool(
+    tailscaled: Tailscaled, tmp_path: Path, indexes: list[str], tools: list[str]
+):
     make_index(tmp_path / "index", "demo", {"a.py": (["retry"], "def retry():\n    return\n")})
-    people = {"test": TEST, "other": OTHER}
-    for indexes, tools in (([], []), (["libraries"], []), (["code"], ["search_code", "read_file"])):
-        people["test"] = TEST | {"indexes": indexes}
-        with captured_logs() as logs:
-            async with (
-                gateway_with(tmp_path, people=people, index_dir=str(tmp_path / "index")) as (gateway, _),
-                httpx.AsyncClient(headers=dict(gateway.client.headers), trust_env=False, timeout=20) as http,
-                Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client,
-            ):
-                assert [tool.name for tool in (await client.list_tools()).tools] == tools
-                for name, arguments in (
-                    ("search_code", {"query": "retry"}),
-                    ("read_file", {"repo": "demo", "path": "a.py"}),
-                ):
-                    called = await client.call_tool(name, arguments)
-                    assert called.is_error is (not tools)
-                    assert ("may not search the index `code`" in called.content[0].text) is (not tools)
-        refused = [record for record in records(logs) if record.get("error") == "forbidden"]
-        assert len(refused) == (0 if tools else 2)
-        assert {record["user"] for record in records(logs)} == {"test"}
+    make_index(tmp_path / "index", "handbook", {"vpn.md": (["VPN"], "# VPN\nAsk.\n")}, "docs")
+    people = {"test": TEST | {"indexes": indexes}, "other": OTHER}
+    may = "code" in indexes
+    with captured_logs() as logs:
+        async with (
+            gateway_with(tmp_path, people=people, index_dir=str(tmp_path / "index")) as (gateway, _),
+            httpx.AsyncClient(headers=dict(gateway.client.headers), trust_env=False, timeout=20) as http,
+            Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client,
+        ):
+            assert [tool.name for tool in (await client.list_tools()).tools] == tools
+            for name, arguments in CALLS:
+                called = await client.call_tool(name, arguments)
+                assert called.is_error is not may, name
+                told = called.model_dump_json()
+                assert ("a.py" in told) is may, name
+                if not may and name in ("search_code", "find_symbol"):
+                    assert "may not search the index `code`" in called.content[0].text
+            documents = await client.call_tool("search_docs", {"query": "VPN"})
+            assert documents.is_error is ("docs" not in indexes)
+            listing = (await client.call_tool("list_indexes", {})).model_dump_json()
+            assert ("demo" in listing, "handbook" in listing) == (may, "docs" in indexes)
+    refused = [record for record in records(logs) if record.get("error") == "forbidden"]
+    assert bool(refused) is (not may or "docs" not in indexes)
+    assert {record["user"] for record in records(logs)} == {"test"}
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/coder", "/v1/other", "/v1/chat/completions", "/mcp"])

@@ -1,6 +1,7 @@
 """The search tools over real HTTP, with the SDK's client in both eras of the protocol."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import mcp_types
@@ -17,6 +18,7 @@ FILES = {
     "src/chunks.py": (["split_chunks"], "def split_chunks(text):\n    return text.split()\n"),
 }
 NOBODY = "http://127.0.0.1:1"
+FOR_CODE = ["search_code", "find_symbol", "grep", "read_file", "repo_map", "list_indexes"]
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ async def test_clients_of_each_era_search_and_read(index_dir: str, mode: str):
     async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
         transport = streamable_http_client(f"{gateway.url}/mcp", http_client=http)
         async with Client(transport, mode=mode) as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == ["search_code", "read_file"]
+            assert [tool.name for tool in (await client.list_tools()).tools] == FOR_CODE
             found = await client.call_tool("search_code", {"query": "retry backoff", "limit": 1})
             assert not found.is_error
             (text,) = found.content
@@ -49,6 +51,65 @@ async def test_clients_of_each_era_search_and_read(index_dir: str, mode: str):
             assert "src/chunks.py:2-2" in read.content[0].text
 
 
+async def _said(client: Client, tool: str, /, **arguments: Any) -> str:
+    """What a call that works gives the model to read."""
+    result = await client.call_tool(tool, arguments)
+    (text,) = result.content
+    assert isinstance(text, mcp_types.TextContent)
+    assert not result.is_error, text.text
+    return text.text
+
+
+async def test_each_tool_answers_with_path_and_line(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            assert (await _said(client, "find_symbol", name="split_chunks")).startswith("demo src/chunks.py:1-2")
+            assert await _said(client, "grep", pattern=r"return \w+\(") == "demo src/retry.py:2: return call()\n"
+            assert await _said(client, "grep", pattern="nowhere") == "Nothing found.\n"
+            outlined = await _said(client, "repo_map", repo="demo")
+            assert outlined == (
+                "src/chunks.py\n  1: def split_chunks(text):\nsrc/retry.py\n  1: def retry_with_backoff(call):\n"
+            )
+            assert await _said(client, "list_indexes") == "code (python)\n  demo: 2 files, 2 chunks\n"
+
+
+async def test_documents_and_libraries_have_tools_of_their_own_once_they_are_there(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            make_index(Path(index_dir), "handbook", {"vpn.md": (["VPN"], "# VPN\nAsk for a key.\n")}, "docs")
+            make_index(Path(index_dir), "httpx", {"client.md": (["Client"], "# Client\nA pool.\n")}, "libraries")
+            assert {tool.name for tool in (await client.list_tools()).tools} == {
+                *FOR_CODE,
+                "search_docs",
+                "search_libraries",
+            }
+            assert "handbook vpn.md:1-2" in await _said(client, "search_docs", query="key for the VPN")
+            assert "httpx client.md:1-2" in await _said(client, "search_libraries", query="pool")
+            # An index has its own repositories alone, and a file is read out of the one that has it.
+            assert await _said(client, "search_code", query="VPN") == "Nothing found."
+            assert "Ask for a key." in await _said(client, "read_file", repo="handbook", path="vpn.md")
+            assert "handbook vpn.md:2" in await _said(client, "grep", pattern="Ask for", repo="handbook")
+
+
+async def test_an_answer_keeps_within_the_tokens_that_were_asked_for(index_dir: str):
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            files = {f"many/{n}.py": (["thing"], "def thing():\n" + "    pass\n" * 40) for n in range(20)}
+            make_index(Path(index_dir), "large", files)
+            for name, arguments in {
+                "search_code": {"query": "thing"},
+                "find_symbol": {"name": "thing"},
+                "grep": {"pattern": "pass"},
+                "repo_map": {"repo": "large"},
+            }.items():
+                said = await _said(client, name, max_tokens=100, **arguments)
+                # What says that something was left out stands below what was asked for.
+                assert 100 < len(said) <= 500, name
+                refused = await client.call_tool(name, {"max_tokens": 10**6, **arguments})
+                assert refused.is_error
+                assert "max_tokens" in refused.content[0].text
+
+
 async def test_a_call_that_fails_says_why_and_shows_no_innards(index_dir: str):
     async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
         async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
@@ -58,6 +119,14 @@ async def test_a_call_that_fails_says_why_and_shows_no_innards(index_dir: str):
                 ("search_code", {"query": "x", "pat": "y"}, "pat"),
                 ("search_code", {}, "query"),
                 ("read_file", {"repo": "demo", "path": "../../etc/passwd"}, "path"),
+                ("read_file", {"repo": "typo", "path": "a.py"}, "Indexed: demo"),
+                ("find_symbol", {"name": "two names"}, "name"),
+                ("find_symbol", {"name": "x", "limit": 0}, "limit"),
+                ("grep", {"pattern": "("}, "pattern"),
+                ("grep", {"pattern": "x", "path": "../../etc"}, "path"),
+                ("repo_map", {"repo": "typo"}, "Indexed: demo"),
+                ("search_docs", {"query": "x"}, "no search index"),
+                ("list_indexes", {"all": True}, "all"),
                 ("delete_all", {}, "There is no such tool"),
             ):
                 failed = await client.call_tool(name, arguments)
@@ -113,14 +182,14 @@ async def test_a_client_that_wants_json_or_both_gets_json_and_get_is_refused(ind
         for accept in ("application/json", "application/json, text/event-stream"):
             answer = await gateway.client.send(_list_request(gateway, accept=accept))
             assert answer.headers["content-type"].startswith("application/json")
-            assert len(answer.json()["result"]["tools"]) == 2
+            assert len(answer.json()["result"]["tools"]) == len(FOR_CODE)
         assert (await gateway.client.get("/mcp", headers={"accept": "text/event-stream"})).status_code == 405
 
 
 async def test_tool_descriptions_are_short(index_dir: str):
     async with running_gateway(NOBODY, index_dir=index_dir) as gateway:
         tools = (await gateway.client.send(_list_request(gateway))).content
-        assert len(tools) < 800  # about 200 tokens, in every request of every assistant
+        assert len(tools) < 1900  # some 450 tokens, in every request of every assistant
 
 
 async def test_nothing_of_a_search_is_logged_and_the_tool_is_counted(index_dir: str):
@@ -131,6 +200,9 @@ async def test_nothing_of_a_search_is_logged_and_the_tool_is_counted(index_dir: 
                 await client.call_tool("search_code", {"query": "x", "repo": "CANARY-repo"})
                 await client.call_tool("search_code", {"query": ["CANARY-type"]})
                 await client.call_tool("read_file", {"repo": "demo", "path": "CANARY/path.py"})
+                await client.call_tool("grep", {"pattern": "CANARY-pattern("})
+                await client.call_tool("find_symbol", {"name": "CANARY_name"})
+                await client.call_tool("repo_map", {"repo": "CANARY-map"})
                 await client.call_tool("CANARY-tool", {"CANARY-argument": 1})
             await gateway.client.post("/mcp", content=b'{"CANARY', headers={"content-type": "application/json"})
         written = logs.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bawn.search.embedded import EmbeddedIndex
-from bawn.search.tools import CodeSearch
+from bawn.search.tools import IndexSearch
 from support.indexes import git, register, repository, write
 from support.until import until
 
@@ -147,11 +147,11 @@ async def test_a_reader_sees_what_another_process_commits(demo: Path, tmp_path: 
     index = tmp_path / "index"
     register(index, demo)
     bawn("index", "run", "--index", index)
-    reader = CodeSearch(index)
-    assert reader.search_code("freshly_made").chunks == []
+    reader = IndexSearch(index)
+    assert reader.search("freshly_made").chunks == []
     write(demo, {"fresh.py": "def freshly_made(): ...\n"})
     bawn("index", "run", "--index", index)
-    assert [chunk.path for chunk in reader.search_code("freshly_made").chunks] == ["fresh.py"]
+    assert [chunk.path for chunk in reader.search("freshly_made").chunks] == ["fresh.py"]
 
 
 async def test_searches_go_on_while_another_process_indexes(tmp_path: Path) -> None:
@@ -159,19 +159,19 @@ async def test_searches_go_on_while_another_process_indexes(tmp_path: Path) -> N
     index = tmp_path / "index"
     register(index, demo)
     bawn("index", "run", "--index", index)
-    reader = CodeSearch(index)
+    reader = IndexSearch(index)
     write(demo, _generated(FILES, "second"))
     process = _start_run(index)
     try:
         searches = 0
         while process.poll() is None:
-            chunks = reader.search_code("step_3").chunks
+            chunks = reader.search("step_3").chunks
             assert chunks
             searches += 1
     finally:
         process.wait(30)
     assert searches
-    assert any(chunk.symbols[:1] == ["second_5"] for chunk in reader.search_code("second_5").chunks)
+    assert any(chunk.symbols[:1] == ["second_5"] for chunk in reader.search("second_5").chunks)
 
 
 def test_a_second_run_beside_a_first_is_refused(demo: Path, tmp_path: Path) -> None:

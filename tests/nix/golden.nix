@@ -133,6 +133,23 @@ let
           }
         ];
       }).config;
+    # A gateway whose fleet has a repository at a forge.
+    gateway-with-forge =
+      (flake.nixosConfigurations.gateway.extendModules {
+        modules = [
+          {
+            bawn.fleet.nodes.gateway.memory_mib = lib.mkForce 4096;
+            bawn.fleet.repositories.forge = {
+              url = "ssh://git@git.example.org/team/forge.git";
+              branches = [
+                "main"
+                "release/*"
+              ];
+            };
+            bawn.indexer.access.forge.keyFile = "/run/secrets/deploy-key-forge";
+          }
+        ];
+      }).config;
     # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
     headscale-with-certificate =
       (flake.nixosConfigurations.headscale.extendModules {

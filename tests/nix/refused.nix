@@ -99,9 +99,6 @@ in
   server-inside-the-tailnet = refused (fleet {
     tailnet.base_domain = force "example.org";
   }) "bawn.fleet.tailnet.base_domain: holds the name in server_url (headscale.example.org)";
-  index-that-is-not-made = refused (fleet {
-    repositories.app.index = "docs";
-  }) "bawn.fleet.repositories.app.index: is docs";
 
   # Memory.
   caps-beyond-the-host =
@@ -193,6 +190,12 @@ in
     indexer.enable = true;
     fleet.repositories = force { };
   }) "bawn.indexer.enable: bawn.fleet.repositories names nothing to index.";
+  repository-in-two-places = refused (gateway {
+    fleet.repositories.app.url = "https://git.example.org/app";
+  }) "bawn.fleet.repositories.app: needs path or url, and not both";
+  access-to-an-unknown-repository = refused (gateway {
+    indexer.access.other.keyFile = "/run/secrets/key";
+  }) "bawn.indexer.access.other: is for a repository with a url";
   old-headscale = refused {
     host = "headscale";
     module = { pkgs, ... }: { bawn.headscale.package = pkgs.headscale; };

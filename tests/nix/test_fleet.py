@@ -34,10 +34,8 @@ def test_nix_and_python_know_the_same_keys_with_the_same_defaults() -> None:
     assert data.keys() == set(Fleet.__struct_fields__)
     assert data["tailnet"].keys() == set(Tailnet.__struct_fields__)
     for table, kind in {"people": Person, "nodes": Node, "models": Model, "repositories": Repository}.items():
-        # A repository that is somewhere else has no option in Nix, where it could not be indexed.
-        known = set(kind.__struct_fields__) - {"url"} if kind is Repository else set(kind.__struct_fields__)
         for entry in data[table].values():
-            assert entry.keys() == known
+            assert entry.keys() == set(kind.__struct_fields__)
     bare: dict[str, Any] = evaluate(
         "(flake.nixosConfigurations.gateway.extendModules { modules = [ { bawn.fleet = {"
         ' people.zz.login = "zz@example.org"; nodes.zz.role = "pod";'

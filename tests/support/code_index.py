@@ -3,14 +3,14 @@
 import hashlib
 from pathlib import Path
 
+from bawn.contracts.search import Index
 from bawn.search.documents import IndexDocument, field_words
 from bawn.search.embedded import EmbeddedPublisher
-from bawn.search.tools import CODE_INDEX
 
 
-def make_index(index_dir: Path, repo: str, files: dict[str, tuple[list[str], str]]) -> None:
+def make_index(index_dir: Path, repo: str, files: dict[str, tuple[list[str], str]], index: Index = "code") -> None:
     """Index `files`: path → (names that the file defines, its text)."""
-    with EmbeddedPublisher(index_dir / CODE_INDEX) as publisher:
+    with EmbeddedPublisher(index_dir / index) as publisher:
         for path, (symbols, text) in files.items():
             document = IndexDocument(
                 repo=repo,

@@ -6,7 +6,7 @@ from pathlib import Path
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry
 from bawn.indexer.run import Outcome, run_index
-from bawn.search.tools import CodeSearch
+from bawn.search.tools import IndexSearch
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -38,7 +38,7 @@ def repository(folder: Path, files: dict[str, str | bytes]) -> Path:
 def register(index_dir: Path, path: Path, name: str | None = None, branch: str | None = None) -> None:
     """Register a repository under the index's lock."""
     with writer_lock(index_dir):
-        Registry(index_dir).add(path, name, branch)
+        Registry(index_dir).add(path, name, [] if branch is None else [branch])
 
 
 def index(index_dir: Path, *paths: Path) -> list[Outcome]:
@@ -50,5 +50,5 @@ def index(index_dir: Path, *paths: Path) -> list[Outcome]:
 
 def found(index_dir: Path, query: str, **scope: str) -> list[str]:
     """Paths of what a query finds, best first, without repeats."""
-    chunks = CodeSearch(index_dir).search_code(query, limit=20, **scope).chunks  # pyright: ignore[reportArgumentType]
+    chunks = IndexSearch(index_dir).search(query, limit=20, **scope).chunks  # pyright: ignore[reportArgumentType]
     return list(dict.fromkeys(chunk.path for chunk in chunks))

@@ -12,7 +12,7 @@ from support.nix import ROOT
 
 PAGE: Final = ROOT / "docs" / "security.md"
 HOSTS: Final = ("headscale", "gateway", "gpu", "laptop")
-VARIANTS: Final = {"gpu": ("gpu-with-download",)}
+VARIANTS: Final = {"gpu": ("gpu-with-download",), "gateway": ("gateway-with-forge",)}
 """Host → it, set up differently, as the golden files have it; of its units those are listed that no host has."""
 NOT_RATED: Final = "not rated"
 
@@ -34,6 +34,10 @@ _GPU: Final = {
 }
 REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     # unit: {settings in which it is looser than the sandbox: why}
+    "bawn-fetch": {
+        "UMask": "the gateway, in the same group, reads what is made of it",
+        "IPAddressDeny IPAddressAllow": "wherever the forges are: public, in the team's network, on the tailnet",
+    },
     "bawn-gateway": {"IPAddressAllow": "the tailnet: laptops call it, and it calls model servers"},
     "bawn-health-gate": {"IPAddressAllow": "the tailnet: it asks the service at this host's own address"},
     "bawn-indexer": {"UMask": "the gateway, in the same group, reads the index"},

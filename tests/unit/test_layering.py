@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": SHARED | SERVICES | {"chain", "doctor", "fleet"},
 }
 # What a laptop that installs only the bridge must not need.
-NOT_IN_BASE = {"llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client", "pathspec"}
+NOT_IN_BASE = {"llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client"}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -1,15 +1,15 @@
 """Meilisearch and SearXNG of the gateway host, where this machine has them: in nspawn hosts they come from outside."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Final
 
 from support.hosts import tree
 from support.hosts.machine import Machine
 from support.hosts.site import SECRETS
+from support.meilisearch import ABSENT, MASTER_KEY
+from support.meilisearch import binary as meilisearch
 
-MASTER_KEY: Final = "a-master-key-of-the-tests"
 _REPLACE_SECRET: Final = """#!/usr/bin/python3
 # What nixpkgs' program of this name does: STRING, FILE WITH THE SECRET, FILE.
 import pathlib, sys
@@ -24,12 +24,6 @@ run()
 """
 
 
-def meilisearch() -> Path | None:
-    """The binary that `MEILISEARCH_BIN` names, or `meilisearch` on PATH."""
-    named = os.environ.get("MEILISEARCH_BIN") or shutil.which("meilisearch")
-    return Path(named).resolve() if named else None
-
-
 def searxng() -> Path | None:
     """The folder that `SEARXNG_SITE` names: SearXNG and what it imports, installed for the tree's Python."""
     named = os.environ.get("SEARXNG_SITE")
@@ -40,7 +34,7 @@ def absent() -> list[str]:
     """For each that this machine has not: what to do about it."""
     reasons = []
     if meilisearch() is None:
-        reasons.append("no Meilisearch: MEILISEARCH_BIN names no binary, and none is on PATH")
+        reasons.append(ABSENT)
     if searxng() is None:
         reasons.append(f"no SearXNG: SEARXNG_SITE names no folder with its packages for Python {tree.PYTHON}")
     return reasons

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BLOCKED = ("llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client", "pathspec")
+BLOCKED = ("llama_cpp", "tree_sitter", "tantivy", "jinja2", "prometheus_client")
 PROGRAM = f"""
 import sys
 for name in {BLOCKED!r}:

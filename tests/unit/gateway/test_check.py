@@ -77,6 +77,12 @@ def test_each_problem_is_named_by_its_key(tmp_path: Path, data: dict[str, Any], 
     assert any(problem.startswith(message) for problem in found), found
 
 
+def test_an_index_file_that_can_not_work_is_a_problem_and_says_which_key_it_needs(tmp_path: Path):
+    (tmp_path / "index.json").write_text('{"meilisearch": {"code": {"url": "http://h", "key_file": "/none"}}}')
+    (found,) = _problems(tmp_path, index_dir=str(tmp_path))
+    assert found.startswith("index_dir: /none: the secret can't be read")
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path):
     assert len(_problems(tmp_path, port=0, max_in_flight=0, aliases={"x": "typo"})) == 3
 

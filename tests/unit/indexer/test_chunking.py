@@ -200,8 +200,11 @@ def test_an_unknown_language_is_cut_into_windows_at_blank_lines() -> None:
 
 
 def test_definitions_of_languages_without_a_grammar_are_guessed() -> None:
-    assert _symbols(chunk("class Foo\n  def bar?\n  end\nend\n", "ruby")) == ["Foo", "bar?"]
-    assert _symbols(chunk("data class Point(val x: Int)\nprivate fun area() = 1\n", "kotlin")) == ["Point", "area"]
+    assert _symbols(chunk("defmodule X do\n  def bar?(x) do\n  end\nend\n", "elixir")) == ["bar?"]
+    assert _symbols(chunk("local function area(x)\nend\nfunction Point.new() end\n", "lua")) == ["area", "Point.new"]
+    assert _symbols(chunk("FROM x AS build\nRUN y\nFROM z\n", "dockerfile")) == ["build"]
+    assert _symbols(chunk("X := 1\nall: a b\n\techo c: d\ntest::\n\ttrue\nY ::= 2\n", "make")) == ["all", "test"]
+    assert _symbols(chunk("macro(own NAME)\nendmacro()\nadd_library(core a.c)\n", "cmake")) == ["own", "core"]
     assert _symbols(chunk("function of the class is a thing\n", "text")) == []
 
 

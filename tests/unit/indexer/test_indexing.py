@@ -8,7 +8,7 @@ from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry
 from bawn.indexer.run import Outcome, run_index
 from bawn.search.embedded import EmbeddedIndex
-from bawn.search.tools import CodeSearch
+from bawn.search.tools import IndexSearch
 from support.indexes import found, git, index, register, repository, write
 
 
@@ -111,7 +111,7 @@ def test_a_branch_is_indexed_from_its_commit(demo: Path, index_dir: Path) -> Non
     register(index_dir, demo, branch="feature")
     (outcome,) = run_index(index_dir)
     assert set(_files(index_dir)) == {".gitignore", "alpha.py", "feature.py", "sub/beta.py"}
-    chunk = CodeSearch(index_dir).search_code("feature").chunks[0]
+    chunk = IndexSearch(index_dir).search("feature").chunks[0]
     assert chunk.commit == git(demo, "rev-parse", "feature")
     assert _counts(outcome) == (4, 0, 0)
     git(demo, "branch", "-q", "-D", "feature")
@@ -178,7 +178,7 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path, index_dir: Path) -> No
     run_index(index_dir)
     assert set(_files(index_dir)) == {"a.py"}
     with pytest.raises(NotFound):
-        CodeSearch(index_dir).read_file("demo", "folder/secret.py")
+        IndexSearch(index_dir).read_file("demo", "folder/secret.py")
 
 
 def test_a_repository_runs_no_code_while_it_is_indexed(demo: Path, index_dir: Path, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_forgotten_repository_leaves_the_index(tmp_path: Path, demo: Path, ind
     with writer_lock(index_dir):
         Registry(index_dir).remove("demo")
     run_index(index_dir)
-    assert CodeSearch(index_dir).repos() == ["other"]
+    assert IndexSearch(index_dir).repos() == ["other"]
 
 
 def test_a_repository_name_that_begins_another_is_not_mixed_up(tmp_path: Path, index_dir: Path) -> None:
@@ -262,14 +262,14 @@ def test_a_rebuild_replaces_an_index_of_another_format(demo: Path, index_dir: Pa
 
 def test_an_open_reader_follows_commits_and_rebuilds(demo: Path, index_dir: Path) -> None:
     index(index_dir, demo)
-    reader = CodeSearch(index_dir)
-    assert reader.search_code("later").chunks == []
+    reader = IndexSearch(index_dir)
+    assert reader.search("later").chunks == []
     write(demo, {"later.py": "def later(): ...\n"})
     run_index(index_dir)
-    assert [chunk.path for chunk in reader.search_code("later").chunks] == ["later.py"]
+    assert [chunk.path for chunk in reader.search("later").chunks] == ["later.py"]
     (demo / "later.py").unlink()
     run_index(index_dir, rebuild=True)
-    assert reader.search_code("later").chunks == []
+    assert reader.search("later").chunks == []
 
 
 def test_without_fingerprints_the_run_is_the_same(demo: Path, index_dir: Path) -> None:

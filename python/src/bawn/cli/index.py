@@ -10,15 +10,22 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bawn.contracts.errors import Unavailable
+from bawn.cli import index_report, meilisearch
+from bawn.contracts.errors import RequestError, SettingsError
+from bawn.contracts.repositories import is_address
+from bawn.contracts.search import INDEXES, Index
+from bawn.indexer.copies import branches_of, delete_unused, fetch_all
 from bawn.indexer.indexing import Progress, Report
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry, Repository
+from bawn.indexer.remote import Remote
 from bawn.indexer.run import Outcome, run_index
-from bawn.search.embedded import EmbeddedIndex
+from bawn.search.backend import NoIndex
+from bawn.search.opening import IndexPlace
 from bawn.search.tools import CODE_INDEX
 from bawn.service.settings import state_dir
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
 INDEX_OPTION = click.option(
     "--index",
     "index_dir",
@@ -32,17 +39,74 @@ def command() -> None:
     """Index repositories for search."""
 
 
+command.add_command(meilisearch.command, "meilisearch")
+command.add_command(index_report.command, "report")
+
+
 @command.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--name", help="Name in searches; without it, the folder's name.")
-@click.option("--branch", help="Index the commit of this branch and not the work tree.")
+@click.argument("place")
+@click.option("--name", help="Name in searches; without it, the last part of PLACE.")
+@click.option("--branch", "branches", multiple=True, help="Branch whose commit is indexed, or pattern of such.")
+@click.option("--into", "index", type=click.Choice(INDEXES), default="code", show_default=True, help="Index.")
+@click.option("--project", metavar="FOLDER", help="Only what is below this folder of the repository.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that such a glob names.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="No file that such a glob names.")
+@click.option("--key-file", type=_FILE, help="Deploy key, of a URL with ssh.")
+@click.option("--known-hosts-file", type=_FILE, help="The server's public keys, of a URL with ssh.")
+@click.option("--token-file", type=_FILE, help="Token, or user:password, of a URL with https.")
+@click.option("--ca-file", type=_FILE, help="Certificate of the authority that the server is signed by.")
 @INDEX_OPTION
-def add(path: Path, name: str | None, branch: str | None, index_dir: Path | None) -> None:
-    """Register the git repository or plain folder at PATH."""
+def add(
+    place: str,
+    name: str | None,
+    branches: tuple[str, ...],
+    index: Index,
+    project: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    index_dir: Path | None,
+    **access: Path | None,
+) -> None:
+    """Register the git repository or plain folder PLACE, or the repository at the URL PLACE.
+
+    A folder is indexed as it lies there, or with --branch the commits of those branches. Of a URL, branches are fetched
+    into the index directory: main, or those of --branch.
+    """
+    index_dir = index_dir or state_dir() / "index"
+    how = {"index": index, "project": project, "include": list(include), "exclude": list(exclude)}
+    opened = {key: str(file.absolute()) for key, file in access.items() if file is not None}
+    with writer_lock(index_dir):
+        registry = Registry(index_dir)
+        if is_address(place):
+            repository = registry.add_remote(Remote(place, **opened), name, branches or ("main",), **how)
+        else:
+            if opened:
+                raise SettingsError(f"{place}: is no URL, for which alone --{next(iter(opened)).replace('_', '-')} is.")
+            repository = registry.add(Path(place), name, branches, **how)
+    click.echo(f"{repository.name}: registered. Index it with `bawn index run`.")
+
+
+@command.command()
+@click.argument("names", nargs=-1)
+@INDEX_OPTION
+def fetch(names: tuple[str, ...], index_dir: Path | None) -> None:
+    """Fetch the registered repositories that have a URL, or those of NAMES; index nothing."""
     index_dir = index_dir or state_dir() / "index"
     with writer_lock(index_dir):
-        repository = Registry(index_dir).add(path, name, branch)
-    click.echo(f"{repository.name}: registered. Index it with `bawn index run`.")
+        if not _fetch(index_dir, names):
+            sys.exit(1)
+
+
+def _fetch(index_dir: Path, names: tuple[str, ...]) -> bool:
+    """Whether all went well."""
+    repositories = Registry(index_dir).repositories()
+    well = True
+    for copy in fetch_all([one for one in repositories if one.name in names or not names]):
+        told = ", ".join(copy.branches) if copy.error is None else copy.error
+        click.echo(f"{', '.join(copy.names)}: {'fetched ' if copy.error is None else ''}{told}", err=bool(copy.error))
+        well = well and copy.error is None
+    delete_unused(index_dir, repositories)
+    return well
 
 
 @command.command()
@@ -59,9 +123,28 @@ def remove(name: str, index_dir: Path | None) -> None:
 @command.command()
 @click.argument("names", nargs=-1)
 @click.option("--rebuild", is_flag=True, help="Make the whole index anew; the old one serves until it is done.")
+@click.option("--no-fetch", is_flag=True, help="Take repositories that have a URL as they were fetched last.")
 @INDEX_OPTION
-def run(names: tuple[str, ...], rebuild: bool, index_dir: Path | None) -> None:
+def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, index_dir: Path | None) -> None:
     """Bring the index up to date with the registered repositories, or with those of NAMES."""
+    index_dir = index_dir or state_dir() / "index"
+    well = True
+    if not no_fetch and any(one.remote for one in Registry(index_dir).repositories()):
+        with writer_lock(index_dir):
+            well = _fetch(index_dir, names)
+    try:
+        outcomes = _run(index_dir, names, rebuild=rebuild)
+    except RequestError as error:
+        # A server's fault, and none of the command line: the next run may go through.
+        click.echo(f"bawn: {error}", err=True)
+        sys.exit(1)
+    for outcome in outcomes:
+        click.echo(_summary(outcome), err=outcome.error is not None)
+    if not well or any(outcome.error for outcome in outcomes):
+        sys.exit(1)
+
+
+def _run(index_dir: Path, names: tuple[str, ...], *, rebuild: bool) -> list[Outcome]:
     console = Console(stderr=True)
     with Bar(
         SpinnerColumn(),
@@ -72,11 +155,7 @@ def run(names: tuple[str, ...], rebuild: bool, index_dir: Path | None) -> None:
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        outcomes = run_index(index_dir or state_dir() / "index", names, rebuild=rebuild, begin=_begin(bar))
-    for outcome in outcomes:
-        click.echo(_summary(outcome), err=outcome.error is not None)
-    if any(outcome.error for outcome in outcomes):
-        sys.exit(1)
+        return run_index(index_dir, names, rebuild=rebuild, begin=_begin(bar))
 
 
 def _begin(bar: Bar) -> Callable[[Repository], Report]:
@@ -99,19 +178,24 @@ def _summary(outcome: Outcome) -> str:
     if progress is None:
         return f"{outcome.name}: {outcome.error}"
     skipped = ", ".join(f"{count} {reason}" for reason, count in sorted(progress.skipped.items()))
+    masked = ", ".join(f"{count} {rule}" for rule, count in sorted(progress.masked.items()))
     size = f"{progress.chunks:,} chunks, {progress.bytes / 1e6:.2f} MB"
     return (
         f"{progress.repo}: {progress.indexed:,} files indexed ({size}), "
         f"{progress.unchanged:,} unchanged, {progress.removed:,} removed in {progress.seconds:.2f} s"
         + (f" ({progress.rate:.2f} MB/s)" if progress.bytes else "")
         + (f"; left out: {skipped}" if skipped else "")
+        + (f"; masked: {masked}" if masked else "")
     )
 
 
 class _Status(msgspec.Struct):
     name: str
+    index: Index
     path: str
+    """Of a remote repository, its address."""
     branch: str | None
+    """What was asked for; several and patterns with commas."""
     files: int
     chunks: int
 
@@ -123,14 +207,8 @@ def status(as_json: bool, index_dir: Path | None) -> None:
     """What is registered, and what the index has of it."""
     index_dir = index_dir or state_dir() / "index"
     repositories = Registry(index_dir).repositories()
-    try:
-        index = EmbeddedIndex(index_dir / CODE_INDEX)
-    except Unavailable:
-        index = None
-    rows: list[_Status] = []
-    for repository in repositories:
-        files, chunks = index.count(repository.name) if index else (0, 0)
-        rows.append(_Status(repository.name, str(repository.path), repository.branch, files, chunks))
+    places = {index: IndexPlace(index_dir, index) for index in INDEXES}
+    rows = [_status_of(repository, places[repository.index]) for repository in repositories]
     if as_json:
         click.echo(msgspec.json.encode({"index": str(index_dir), "repositories": rows}))
         return
@@ -138,6 +216,18 @@ def status(as_json: bool, index_dir: Path | None) -> None:
     for row in rows:
         branch = f" ({row.branch})" if row.branch else ""
         state = f"{row.files:,} files, {row.chunks:,} chunks" if row.files else "not indexed yet"
-        click.echo(f"{row.name}: {state}  {row.path}{branch}")
+        into = f" into {row.index}" if row.index != CODE_INDEX else ""
+        click.echo(f"{row.name}: {state}{into}  {row.path}{branch}")
     if not rows:
         click.echo("No repository is registered: add one with `bawn index add PATH`.")
+
+
+def _status_of(repository: Repository, place: IndexPlace) -> _Status:
+    try:
+        counts = [place.backend().count(one.name) for one in branches_of(repository)]
+    except (NoIndex, SettingsError):
+        counts = []
+    files, chunks = sum(files for files, _ in counts), sum(chunks for _, chunks in counts)
+    path = repository.folder if repository.remote is None else repository.remote.url
+    branch = ", ".join(repository.branches) or None
+    return _Status(repository.name, repository.index, path, branch, files, chunks)

@@ -7,7 +7,7 @@ import msgspec
 
 from bawn.contracts.search import Chunk
 from bawn.search.query import read_query
-from bawn.search.tools import CodeSearch
+from bawn.search.tools import IndexSearch
 from bawn.service.settings import state_dir
 
 _SNIPPET_LINES = 8
@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Search the indexed code for QUERY: a name, a path, or what the code does in words."""
     text = " ".join(query)
-    result = CodeSearch(index_dir or state_dir() / "index").search_code(text, repo, path, language, limit)
+    result = IndexSearch(index_dir or state_dir() / "index").search(text, repo, path, language, limit)
     if as_json:
         click.echo(msgspec.json.encode(result))
         return

@@ -13,6 +13,19 @@ Surface = Literal["chat", "completions", "fim", "embeddings", "models", "mcp", "
 """Which API was called; never the path that the client wrote."""
 
 
+ToolName = Literal[
+    "search_code",
+    "find_symbol",
+    "grep",
+    "read_file",
+    "repo_map",
+    "search_docs",
+    "search_libraries",
+    "list_indexes",
+]
+"""The MCP tools."""
+
+
 class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One request. Times are seconds; a field that is not known is left out."""
 
@@ -30,7 +43,7 @@ class RequestRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A configured model name; a name that a client made up is never recorded."""
     upstream: str | None = None
     """Configured name of the upstream that answered."""
-    tool: Literal["search_code", "read_file"] | None = None
+    tool: ToolName | None = None
     """MCP tool that was called."""
     streamed: bool = False
     attempts: int = 0

@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from bawn.contracts.repositories import wrong_address
 from bawn.fleet import naming
 from bawn.fleet.memory import memory_problems
 from bawn.fleet.problems import Problem, key_of, listed
@@ -178,25 +179,21 @@ def _repositories(fleet: Fleet) -> Iterator[Problem]:
     for name, repository in fleet.repositories.items():
         at = key_of("repositories", name)
         if repository.path is None and repository.url is None:
-            yield Problem(at, "has no path; name the folder of the git repository on the gateway host.")
+            yield Problem(at, "has neither path nor url; say where the git repository is.")
         elif repository.path is not None and repository.url is not None:
             yield Problem(at, "has both path and url; keep the one where the repository is.")
-        elif repository.url is not None:
-            yield Problem(
-                f"{at}.url", "the indexer clones nothing; keep a clone on the gateway host and give its path."
-            )
+        elif repository.url is not None and (wrong := wrong_address(repository.url)):
+            yield Problem(f"{at}.url", wrong)
         if repository.path is not None and not repository.path.startswith("/"):
             yield Problem(f"{at}.path", f"{repository.path!r} is no absolute path; begin it with /.")
         if repository.index not in INDEXES:
             yield Problem(f"{at}.index", f"there is no index {repository.index}; take {', '.join(INDEXES)}.")
-        elif repository.index != "code":
-            yield Problem(f"{at}.index", f"is {repository.index}, but repositories go into the index code only.")
-        yield from _branches(at, entries(name, repository), shown)
+        if not repository.branches:
+            yield Problem(f"{at}.branches", "is empty; name the branches whose commits are indexed.")
+        yield from _branches(at, entries(name, repository) or [name], shown)
 
 
 def _branches(at: str, names: list[str], shown: Counter[str]) -> Iterator[Problem]:
-    if not names:
-        yield Problem(f"{at}.branches", "is empty; name the branches whose commits are indexed.")
     for name in names:
         if not naming.ENTRY.fullmatch(name):
             yield Problem(
@@ -209,10 +206,11 @@ def _branches(at: str, names: list[str], shown: Counter[str]) -> Iterator[Proble
 
 
 def entries(name: str, repository: Repository) -> list[str]:
-    """What searches call each branch of a repository: `app`, or `app/main` and `app/next` where there are several."""
-    if len(repository.branches) == 1:
+    """What searches call each branch that is named: `app`, or `app/main` and `app/next` where there may be several."""
+    named = [branch for branch in repository.branches if not set(branch) & set("*?[")]
+    if len(repository.branches) == 1 and named:
         return [name]
-    return [f"{name}/{branch.replace('/', '-')}" for branch in repository.branches]
+    return [f"{name}/{branch.replace('/', '-')}" for branch in named]
 
 
 def _unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:

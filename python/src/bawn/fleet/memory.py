@@ -12,6 +12,8 @@ INDEXER_CAP: Final = 384
 """MiB of the indexer, which runs where there are repositories."""
 PUSH_CAP: Final = 16
 """MiB of the unit that passes pushes on to the indexer."""
+FETCH_CAP: Final = 256
+"""MiB of the unit that fetches repositories, where one has a url."""
 SYSTEM: Final = 384
 """MiB for the kernel, systemd, the journal, sshd and other units without a cap."""
 
@@ -19,6 +21,8 @@ SYSTEM: Final = 384
 def memory_problems(fleet: Fleet) -> Iterator[Problem]:
     """A problem for each gateway that is given less than its caps; one without `memory_mib` is not judged."""
     caps = {**GATEWAY_CAPS, **({"indexer": INDEXER_CAP, "push": PUSH_CAP} if fleet.repositories else {})}
+    if any(repository.url is not None for repository in fleet.repositories.values()):
+        caps["fetch"] = FETCH_CAP
     need = sum(caps.values()) + SYSTEM
     for name, node in fleet.of_role("gateway").items():
         if node.memory_mib is not None and 0 < node.memory_mib < need:

@@ -105,7 +105,13 @@ class Repository(Settings, frozen=True):
     index: str = "code"
     """The index that it goes into."""
     branches: list[str] = msgspec.field(default_factory=lambda: ["main"])
-    """Branches whose commits are indexed."""
+    """Branches whose commits are indexed; patterns with `*` and `?` too."""
+    project: str | None = None
+    """A folder in it; only what is below is indexed, as a scope of its own."""
+    include: list[str] = []
+    """Globs; where there are any, only files that one of them names are indexed."""
+    exclude: list[str] = []
+    """Globs of files that are not."""
 
 
 class Fleet(Settings, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from litestar import Litestar
 
 from bawn.contracts.errors import SettingsError
+from bawn.contracts.search import INDEXES
 from bawn.gateway import status
 from bawn.gateway.auth.gate import Gate
 from bawn.gateway.auth.keyring import Keyring
@@ -18,7 +19,7 @@ from bawn.gateway.check import problems
 from bawn.gateway.ledger import Ledger
 from bawn.gateway.mcp import mount
 from bawn.gateway.mcp.mount import McpEndpoint
-from bawn.gateway.mcp.tools import Tools
+from bawn.gateway.mcp.tools import Indexes, Tools
 from bawn.gateway.metrics import Metrics
 from bawn.gateway.relay import routes
 from bawn.gateway.relay.backend import Backend
@@ -32,7 +33,7 @@ from bawn.gateway.webhooks.receiving import WebhookReceiver
 from bawn.gateway.webhooks.settings import WebhookSettings
 from bawn.relay.timeouts import Timeouts
 from bawn.relay.upstream import Upstream
-from bawn.search.tools import CodeSearch, render_chunks
+from bawn.search.tools import IndexSearch
 from bawn.service.http import make_app
 from bawn.service.logs import event
 from bawn.service.serving import serve
@@ -71,8 +72,9 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
         keepalive_s=settings.keepalive_s,
         upstream_wait_s=settings.upstream_wait_s,
     )
-    index = None if settings.index_dir is None else CodeSearch(Path(settings.index_dir))
-    endpoint = McpEndpoint(Tools(index, render_chunks), gate, ledger)
+    folder = settings.index_dir
+    indexes: Indexes = {} if folder is None else {index: IndexSearch(Path(folder), index) for index in INDEXES}
+    endpoint = McpEndpoint(Tools(indexes), gate, ledger)
 
     @contextlib.asynccontextmanager
     async def neighbours(_app: Litestar) -> AsyncGenerator[None]:
@@ -94,7 +96,7 @@ def gateway_app(settings: GatewaySettings) -> Litestar:
         catalogue=catalogue,
         relay=relay,
         metrics=metrics,
-        readiness=status.Readiness(backends, None if index is None else index.ready),
+        readiness=status.Readiness(backends, indexes["code"].ready if indexes else None),
         mcp=endpoint,
         webhooks=None if settings.webhooks is None else _receiver(settings.webhooks),
     )

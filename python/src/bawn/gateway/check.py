@@ -11,6 +11,7 @@ from bawn.gateway.auth.check import people_problems
 from bawn.gateway.auth.store import KeyStore
 from bawn.gateway.settings import GatewaySettings, UpstreamSettings
 from bawn.gateway.webhooks.check import webhook_problems
+from bawn.search.placement import check_index_file
 from bawn.service.settings import read_secret
 
 
@@ -110,5 +111,13 @@ def _files(settings: GatewaySettings) -> Iterator[str]:
     except SettingsError as error:
         yield f"keys_file: {error}"
     # The same holds for an index: it is found when `bawn index` has made it.
-    if settings.index_dir is not None and Path(settings.index_dir).exists() and not Path(settings.index_dir).is_dir():
+    if settings.index_dir is None:
+        return
+    folder = Path(settings.index_dir)
+    if folder.exists() and not folder.is_dir():
         yield f"index_dir: {settings.index_dir} is not a folder."
+        return
+    try:
+        check_index_file(folder)
+    except SettingsError as error:
+        yield f"index_dir: {error}"

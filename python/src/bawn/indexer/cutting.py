@@ -1,4 +1,4 @@
-"""Cutting of files into chunks, with the parsing in a process of its own that may die."""
+"""Cutting of files into chunks and reading of documents, with the parsing in a process of its own that may die."""
 
 import os
 import select
@@ -11,10 +11,12 @@ from typing import Final, Self
 import msgspec
 
 from bawn.indexer.chunking import Piece, chunk
-from bawn.indexer.cutting_worker import Request, write_frame
+from bawn.indexer.cutting_worker import Document, Request, write_frame
+from bawn.indexer.documents.extraction import Extraction
 from bawn.indexer.grammars import has_grammar
 
 _ANSWER_S: Final = 15.0
+_DOCUMENT_S: Final = 30.0
 _READ: Final = 1 << 20
 
 
@@ -27,7 +29,8 @@ class Cutter:
 
     def __init__(self) -> None:
         self._worker: subprocess.Popen[bytes] | None = None
-        self._decoder = msgspec.msgpack.Decoder(list[Piece])
+        self._pieces = msgspec.msgpack.Decoder(list[Piece])
+        self._extraction = msgspec.msgpack.Decoder(Extraction | None)
         self._encoder = msgspec.msgpack.Encoder()
 
     def cut(self, text: str, language: str) -> list[Piece]:
@@ -37,7 +40,7 @@ class Cutter:
         # Twice: the worker may have died of something else than this file.
         for _ in range(2):
             try:
-                return self._ask(Request(language, text))
+                return self._pieces.decode(self._ask(Request(language, text), _ANSWER_S))
             except (OSError, EOFError, msgspec.DecodeError):
                 self._end()
             except _Late:
@@ -45,7 +48,19 @@ class Cutter:
                 break
         return chunk(text, language, parsed=False)
 
-    def _ask(self, request: Request) -> list[Piece]:
+    def extract(self, content: bytes, language: str) -> Extraction | None:
+        """The text of a document, or why it stays out; None for a page that is source after all."""
+        for _ in range(2):
+            try:
+                return self._extraction.decode(self._ask(Document(language, len(content)), _DOCUMENT_S, content))
+            except (OSError, EOFError, msgspec.DecodeError):
+                self._end()
+            except _Late:
+                self._end()
+                return Extraction(skipped="too_large")
+        return Extraction(skipped="failed")
+
+    def _ask(self, request: Request | Document, answer_s: float, content: bytes = b"") -> bytes:
         worker = self._worker
         if worker is None:
             worker = self._worker = subprocess.Popen(
@@ -58,10 +73,13 @@ class Cutter:
         if worker.stdin is None or worker.stdout is None:
             raise EOFError
         write_frame(worker.stdin, self._encoder.encode(request))
-        deadline = time.monotonic() + _ANSWER_S
+        if content:
+            worker.stdin.write(content)
+            worker.stdin.flush()
+        deadline = time.monotonic() + answer_s
         descriptor = worker.stdout.fileno()
         size = int.from_bytes(_read(descriptor, 4, deadline), "big")
-        return self._decoder.decode(_read(descriptor, size, deadline))
+        return _read(descriptor, size, deadline)
 
     def _end(self) -> None:
         worker, self._worker = self._worker, None

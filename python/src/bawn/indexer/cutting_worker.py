@@ -1,25 +1,38 @@
 """The process that parses: a grammar that crashes or eats memory on some file takes this process along, and no more.
 
-Frames in both directions are msgpack after four bytes of length. The end of its input ends it.
+So does a library that reads documents. Frames in both directions are msgpack after four bytes of length; the content of
+a document follows the frame that speaks of it. The end of its input ends it.
 """
 
 import resource
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import IO, Final
 
 import msgspec
 
-from bawn.indexer.chunking import Piece, chunk
+from bawn.indexer.chunking import chunk
 
 MEMORY: Final = 1_000_000_000
 """Bytes of address space."""
+DOCUMENT_MEMORY: Final = 128_000_000
+"""Bytes of address space that the reading of one document may take, beside its content."""
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class Request(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
     """A file to cut."""
 
     language: str
     text: str
+
+
+class Document(msgspec.Struct, frozen=True, array_like=True, tag="extract"):
+    """A document whose text is wanted."""
+
+    language: str
+    size: int
+    """Bytes of content after the frame."""
 
 
 def write_frame(stream: IO[bytes], payload: bytes) -> None:
@@ -34,11 +47,40 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most < 0 else min(MEMORY, most), most))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    requests, answers = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Encoder()
+    requests, answers = msgspec.msgpack.Decoder(Request | Document), msgspec.msgpack.Encoder()
     while header := source.read(4):
         request = requests.decode(source.read(int.from_bytes(header, "big")))
-        pieces: list[Piece] = chunk(request.text, request.language)
-        write_frame(sink, answers.encode(pieces))
+        if isinstance(request, Request):
+            answer: object = chunk(request.text, request.language)
+        else:
+            # Not before it is needed: most repositories have no document.
+            from bawn.indexer.documents.extracting import extract
+
+            content = source.read(request.size)
+            with _bounded():
+                answer = extract(content, request.language)
+            del content
+        write_frame(sink, answers.encode(answer))
+
+
+@contextmanager
+def _bounded() -> Generator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    allowed = _mapped() + DOCUMENT_MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (allowed if soft < 0 else min(allowed, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _mapped() -> int:
+    """Bytes of this process's address space; where the system has no /proc, what it may have in all."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 as short as can be
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return MEMORY
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Questions to the git command, asked so that nothing in a repository can run code.
 
-Only commands that read, with a fixed argv; no hooks, no file system monitor, no filters (file contents are read by
-us, or raw as blobs), no network, and none of the caller's `GIT_*` variables.
+A fixed argv; no hooks, no file system monitor, no filters (file contents are read by us, or raw as blobs), none of the
+caller's `GIT_*` variables, and no network but for what `ask` is given access to.
 """
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ _OPTIONS: Final = (
     "core.untrackedCache=false",
     "core.quotePath=false",
     "protocol.allow=never",
+    "maintenance.auto=false",
+    "gc.autoDetach=false",
     # Safe here, for what git would protect from (hooks, monitors, filters) never runs.
     "safe.directory=*",
 )
@@ -32,7 +35,20 @@ class TreeFile(msgspec.Struct, frozen=True):
 
     path: bytes
     blob: str
-    size: int
+    size: int | None
+    """Bytes; None: it is not here."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What git may use beyond reading what is here."""
+
+    options: tuple[str, ...] = ()
+    """`name=value` of its configuration; other users of the machine can see them."""
+    environment: dict[str, str] = {}
+    """Variables, which they can't."""
+
+
+_NONE: Final = Access()
 
 
 def _environment() -> dict[str, str]:
@@ -40,17 +56,20 @@ def _environment() -> dict[str, str]:
     return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 
 
-def _argv(root: Path, *arguments: str) -> list[str]:
-    options = [piece for option in _OPTIONS for piece in ("-c", option)]
+def _argv(root: Path, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+    options = [piece for option in (*_OPTIONS, *options) for piece in ("-c", option)]
     return ["git", "--no-pager", *options, "-C", str(root), *arguments]
 
 
-def _run(root: Path, *arguments: str, timeout: float = _QUICK) -> bytes:
+def _run(
+    root: Path, *arguments: str, timeout: float = _QUICK, access: Access = _NONE, told: bytes | None = None
+) -> bytes:
     try:
         done = subprocess.run(
-            _argv(root, *arguments),
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
+            _argv(root, *arguments, options=access.options),
+            env=_environment() | access.environment,
+            stdin=subprocess.DEVNULL if told is None else None,
+            input=told,
             capture_output=True,
             timeout=timeout,
             check=False,
@@ -63,6 +82,53 @@ def _run(root: Path, *arguments: str, timeout: float = _QUICK) -> bytes:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[:1]
         raise SettingsError(f"{root}: git {arguments[0]} failed: {' '.join(reason) or 'no reason given'}")
     return done.stdout
+
+
+def ask(folder: Path, access: Access, *arguments: str, timeout: float = _QUICK) -> bytes:
+    """Run a command of git's with the network that `access` opens; what it printed.
+
+    Raises:
+        SettingsError: git failed, or took longer than `timeout` seconds.
+    """
+    return _run(folder, *arguments, timeout=timeout, access=access)
+
+
+def make_bare(folder: Path) -> None:
+    """An empty bare repository.
+
+    Raises:
+        SettingsError: git failed.
+        OSError: the folder can't be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _run(folder, "init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+
+
+def branches(folder: Path) -> list[str]:
+    """Local branches of a repository, sorted.
+
+    Raises:
+        SettingsError: git failed.
+    """
+    told = _run(folder, "for-each-ref", "--format=%(refname)", "refs/heads/").decode(errors="replace")
+    return sorted(ref.removeprefix("refs/heads/") for ref in told.split("\n") if ref)
+
+
+def settle(folder: Path, kept: Sequence[str]) -> None:
+    """After a fetch from `origin` that left objects out: have these branches alone, and be read without it.
+
+    What no branch needs any more is deleted when it has grown.
+
+    Raises:
+        SettingsError: git failed.
+    """
+    if gone := [branch for branch in branches(folder) if branch not in kept]:
+        told = "".join(f"delete refs/heads/{branch}\0\0" for branch in gone)
+        _run(folder, "update-ref", "--stdin", "-z", told=told.encode())
+    _run(folder, "gc", "--quiet", "--auto", "--prune=now", timeout=_LISTING)
+    # git has noted that `origin` gives what is missing; as long as it knows, it fails where it can't ask for that.
+    with contextlib.suppress(SettingsError):  # a server that leaves nothing out is not noted
+        _run(folder, "config", "--remove-section", "remote.origin")
 
 
 def is_repository(path: Path) -> bool:
@@ -121,13 +187,24 @@ def work_tree_files(root: Path) -> list[bytes]:
 
 def tree_files(path: Path, commit: str) -> Iterator[TreeFile]:
     """Regular files of a commit; links and submodules are left out."""
-    for entry in _run(path, "ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", timeout=_LISTING).split(b"\0"):
-        if not entry:
-            continue
+    listing = _run(path, "ls-tree", "-r", "-z", "--full-tree", commit, "--", timeout=_LISTING)
+    files: list[tuple[bytes, bytes]] = []
+    for entry in filter(None, listing.split(b"\0")):
         meta, _, name = entry.partition(b"\t")
-        mode, kind, blob, size = meta.split()
+        mode, kind, blob = meta.split()
         if kind == b"blob" and mode in (b"100644", b"100755"):
-            yield TreeFile(name, blob.decode(), int(size))
+            files.append((name, blob))
+    for (name, blob), size in zip(files, _sizes(path, [blob for _, blob in files]), strict=True):
+        yield TreeFile(name, blob.decode(), size)
+
+
+def _sizes(path: Path, blobs: Sequence[bytes]) -> list[int | None]:
+    """Of each blob; None: a partial copy left it out, since it is large."""
+    if not blobs:
+        return []
+    asked = ("cat-file", "--batch-check=%(objectsize)", "--buffer")
+    told = _run(path, *asked, timeout=_LISTING, told=b"".join(blob + b"\n" for blob in blobs))
+    return [int(line) if line.isdigit() else None for line in told.splitlines()]
 
 
 class Blobs:

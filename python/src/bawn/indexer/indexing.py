@@ -13,9 +13,13 @@ import msgspec
 
 from bawn.indexer.contents import SkipReason, decode, kind_of, skip_by_content
 from bawn.indexer.cutting import Cutter
+from bawn.indexer.documents.extraction import is_document
 from bawn.indexer.fingerprints import Fingerprints
 from bawn.indexer.languages import language_of
 from bawn.indexer.registry import Repository
+from bawn.indexer.report import ReportWriter
+from bawn.indexer.secrets.files import holds_private_key
+from bawn.indexer.secrets.masking import VERSION, Finding, mask
 from bawn.indexer.sources import Source, SourceFile, open_source
 from bawn.search.backend import IndexPublisher
 from bawn.search.documents import FORMAT, IndexDocument, field_words
@@ -38,6 +42,8 @@ class Progress(msgspec.Struct):
     """Bytes of source that were cut and published."""
     skipped: Counter[str] = msgspec.field(default_factory=Counter[str])
     """Files that were left out, by reason."""
+    masked: Counter[str] = msgspec.field(default_factory=Counter[str])
+    """Places that were masked in what was published, by rule."""
     seconds: float = 0.0
 
     @property
@@ -66,23 +72,31 @@ def index_repository(
     progress = Progress(repository.name)
     started = last_commit = time.monotonic()
     committed_bytes = 0
-    fingerprints = Fingerprints(index_dir / "fingerprints" / f"{repository.name.replace('/', '%')}.msgpack", FORMAT)
+    seen_before = index_dir / "fingerprints" / f"{repository.name.replace('/', '%')}.msgpack"
+    fingerprints = Fingerprints(seen_before, FORMAT * 1_000 + VERSION)
+    written = ReportWriter(index_dir, repository.name)
+    selection = repository.selection
     with open_source(repository, fingerprints) as source:
         gone = publisher.files(repository.name)
         for file in source.files():
+            if not selection.takes(file.path):
+                continue
             progress.seen += 1
             old = gone.get(file.path)
             if file.skipped is not None:
                 progress.skipped[file.skipped] += 1
-            elif old == file.blob:
+                written.left_out(file.path, file.skipped)
+            elif old == file.version and written.is_current:
                 gone.pop(file.path)
                 progress.unchanged += 1
                 source.learn(file, None)
-            elif _publish(repository, source, file, old, publisher, cutter, progress):
+                written.unchanged(file.path)
+            elif _publish(repository, source, file, old, publisher, cutter, progress, written):
                 gone.pop(file.path, None)
             progress.seconds = time.monotonic() - started
             report(progress)
             if progress.bytes - committed_bytes > _COMMIT_BYTES or time.monotonic() - last_commit > _COMMIT_S:
+                written.save(finished=False)
                 publisher.commit()
                 committed_bytes, last_commit = progress.bytes, time.monotonic()
         # Last, and with the end of what replaces them: a file that moved is never missing in between.
@@ -90,7 +104,9 @@ def index_repository(
             publisher.remove(repository.name, path, blob)
             progress.removed += 1
         if progress.indexed or progress.removed:
+            written.save(finished=False)
             publisher.commit()
+        written.save(finished=True)
     progress.seconds = time.monotonic() - started
     report(progress)
     return progress
@@ -104,12 +120,13 @@ def _publish(
     publisher: IndexPublisher,
     cutter: Cutter,
     progress: Progress,
+    written: ReportWriter,
 ) -> bool:
     """Publish one file; False where it is left out."""
     reason: SkipReason | None
     try:
         content = source.read(file)
-        documents, reason = _documents(repository.name, source, file, content, cutter)
+        documents, reason, findings = _documents(repository, source, file, content, cutter)
     except FileNotFoundError:
         reason = "vanished"
     except OSError:
@@ -123,26 +140,31 @@ def _publish(
             progress.indexed += 1
             progress.chunks += len(documents)
             progress.bytes += len(content)
+            progress.masked.update(finding.rule for finding in findings)
+            written.masked(file.path, findings)
             return True
     progress.skipped[reason] += 1
+    written.left_out(file.path, reason)
     return False
 
 
 def _documents(
-    repo: str, source: Source, file: SourceFile, content: bytes, cutter: Cutter
-) -> tuple[list[IndexDocument], SkipReason | None]:
+    repository: Repository, source: Source, file: SourceFile, content: bytes, cutter: Cutter
+) -> tuple[list[IndexDocument], SkipReason | None, list[Finding]]:
     language = language_of(file.path, content[:200].partition(b"\n")[0].decode(errors="replace"))
-    reason = skip_by_content(content, language)
+    text, cut_as, reason = _read(repository, file.path, content, language, cutter)
     if reason is not None:
-        return [], reason
-    text = decode(content)
-    kind = kind_of(file.path, language, text)
-    return [
+        return [], reason, []
+    if holds_private_key(file.path, text):
+        return [], "key_file", []
+    text, findings = mask(text, file.path)
+    kind = kind_of(file.path, cut_as, text, file.declared)
+    documents = [
         IndexDocument(
-            repo=repo,
+            repo=repository.name,
             branch=source.branch,
             path=file.path,
-            blob=file.blob,
+            blob=file.version,
             commit=source.commit,
             kind=kind,
             language=language,
@@ -152,9 +174,23 @@ def _documents(
             symbols=piece.symbols,
             text=piece.text,
             words=field_words(file.path, piece.context, piece.symbols, piece.text),
+            references=piece.references,
         )
-        for piece in cutter.cut(text, language)
-    ], None
+        for piece in cutter.cut(text, cut_as)
+    ]
+    return documents, None, findings
+
+
+def _read(
+    repository: Repository, path: str, content: bytes, language: str, cutter: Cutter
+) -> tuple[str, str, SkipReason | None]:
+    """The text of a file and the language that it is cut as, or why the file stays out."""
+    if is_document(path, language, content, to_read=repository.index != "code"):
+        document = cutter.extract(content, language)
+        if document is not None:
+            return document.text, document.language, document.skipped
+    reason = skip_by_content(content, language)
+    return "" if reason else decode(content), language, reason
 
 
 def drop_repository(name: str, publisher: IndexPublisher) -> int:

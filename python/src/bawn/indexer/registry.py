@@ -1,31 +1,58 @@
-"""The repositories that an index is made of, kept in one file in the index directory."""
+"""The repositories that the indexes are made of, kept in one file in the index directory."""
 
+import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from bawn.contracts.errors import SettingsError
+from bawn.contracts.search import Index
 from bawn.indexer import git
+from bawn.indexer.branches import check_branches, is_name
+from bawn.indexer.remote import Remote, check
+from bawn.indexer.selection import Selection
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
 
 
-class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One registered repository."""
+class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One registered repository, or one branch of it."""
 
     name: str
     folder: str
-    """Absolute, without links."""
+    """Absolute, without links; of a remote repository, that of its copy."""
     branch: str | None = None
     """A branch whose commit is indexed; None for the work tree as it lies there."""
+    branches: list[str] = []
+    """Names and patterns of branches, each of which is a repository of its own in searches; `branch` is None then."""
+    index: Index = "code"
+    """The index that it goes into."""
+    remote: Remote | None = None
+    """Where it is, when it is elsewhere; it has `branches`."""
+    project: str | None = None
+    """A folder in it; only what is below is indexed."""
+    include: list[str] = []
+    """Globs; where there are any, only what one of them names is indexed."""
+    exclude: list[str] = []
+    """Globs of what is left out."""
 
     @property
     def path(self) -> Path:
         """`folder`, as a path."""
         return Path(self.folder)
+
+    @property
+    def selection(self) -> Selection:
+        """Which of its files are indexed."""
+        return Selection(self.project, self.include, self.exclude)
+
+
+def _name_of(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
 
 
 class Registry:
@@ -33,6 +60,7 @@ class Registry:
 
     def __init__(self, index_dir: Path) -> None:
         self._file = index_dir / "repositories.json"
+        self._copies = index_dir / "copies"
 
     def repositories(self) -> list[Repository]:
         """All that are registered, by name.
@@ -54,8 +82,14 @@ class Registry:
             ) from error
         return sorted(found, key=lambda repository: repository.name)
 
-    def add(self, path: Path, name: str | None = None, branch: str | None = None) -> Repository:
+    def add(self, path: Path, name: str | None = None, branches: Sequence[str] = (), **how: Any) -> Repository:
         """Register the repository or folder at `path`; one of the same name and path is changed.
+
+        Args:
+            path: of a folder.
+            name: in searches; None: the folder's.
+            branches: names and patterns; none: what lies in the folder.
+            how: `index`, `project`, `include`, `exclude` of `Repository`.
 
         Raises:
             SettingsError: no folder is there, the name can't be one or is taken, there is no such branch.
@@ -63,21 +97,46 @@ class Registry:
         resolved = path.expanduser().resolve()
         if not resolved.is_dir():
             raise SettingsError(f"{path}: is not a folder.")
-        name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", resolved.name).strip("-._")
-        if not _NAME.fullmatch(name):
-            raise SettingsError(
-                f"`{name}` can't name a repository: use letters, digits, `.`, `_`, `-`, and one `/` at most (--name)."
-            )
-        if branch is not None:
-            if not git.is_repository(resolved):
-                raise SettingsError(f"{path}: is no git repository, so it has no branch `{branch}`.")
+        if branches and not git.is_repository(resolved):
+            raise SettingsError(f"{path}: is no git repository, so it has no branch `{branches[0]}`.")
+        for branch in filter(is_name, branches):
             git.branch_commit(resolved, branch)
-        known = {repository.name: repository for repository in self.repositories()}
-        if name in known and known[name].path != resolved:
-            raise SettingsError(f"`{name}` is already the name of {known[name].path}: choose another one with --name.")
-        known[name] = Repository(name, str(resolved), branch)
+        named = Repository(name or _name_of(resolved.name), str(resolved), branches=list(branches), **how)
+        return self._add(named, str(path))
+
+    def add_remote(
+        self, remote: Remote, name: str | None = None, branches: Sequence[str] = ("main",), **how: Any
+    ) -> Repository:
+        """Register a repository that is elsewhere; arguments as for `add`. Nothing is fetched yet.
+
+        Raises:
+            SettingsError: the remote can't be fetched from, the name can't be one or is taken.
+        """
+        check(remote)
+        name = name or _name_of(remote.url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git"))
+        # Projects of one repository share a copy.
+        copy = self._copies / f"{hashlib.sha256(remote.url.encode()).hexdigest()[:24]}.git"
+        named = Repository(name, str(copy), branches=list(branches), remote=remote, **how)
+        return self._add(named, remote.url)
+
+    def _add(self, repository: Repository, place: str) -> Repository:
+        if not _NAME.fullmatch(repository.name):
+            raise SettingsError(
+                f"`{repository.name}` can't name a repository: use letters, digits, `.`, `_`, `-`, and one `/` at most"
+                " (--name)."
+            )
+        check_branches(repository.branches)
+        _ = repository.selection
+        known = {one.name: one for one in self.repositories()}
+        if repository.name in known and known[repository.name].folder != repository.folder:
+            taken = known[repository.name]
+            where = taken.folder if taken.remote is None else taken.remote.url
+            raise SettingsError(
+                f"`{repository.name}` is already the name of {where}, not of {place}: choose another one with --name."
+            )
+        known[repository.name] = repository
         self._save(list(known.values()))
-        return known[name]
+        return repository
 
     def remove(self, name: str) -> None:
         """Forget a repository; the next run takes its documents out.

@@ -1,18 +1,21 @@
 """A run over all registered repositories, under the writer's lock, into the index that searches read."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from bawn.contracts.errors import SettingsError
+from bawn.contracts.search import INDEXES
+from bawn.indexer.copies import branches_of
 from bawn.indexer.cutting import Cutter
+from bawn.indexer.destination import open_destination
 from bawn.indexer.indexing import Progress, Report, drop_repository, index_repository
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry, Repository
-from bawn.search.embedded import EmbeddedPublisher
-from bawn.search.tools import CODE_INDEX
+from bawn.indexer.report import delete_other_reports, delete_report
+from bawn.search.backend import IndexPublisher
+from bawn.search.opening import IndexPlace
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -39,21 +42,20 @@ def run_index(
     Raises:
         SettingsError: nothing is registered, a name is unknown, another process writes, or the index is of
             another format.
+        RequestError: the server that has the index can't be reached, or fails; the next run goes on from there.
     """
     with writer_lock(index_dir):
         repositories = Registry(index_dir).repositories()
         chosen = _choose(repositories, names, rebuild=rebuild)
-        place, old, new = index_dir / CODE_INDEX, index_dir / f"{CODE_INDEX}.old", index_dir / f"{CODE_INDEX}.new"
-        if old.exists() and not place.exists():
-            old.rename(place)  # a rebuild died between its two renames
-        for leftover in (old, new):
-            shutil.rmtree(leftover, ignore_errors=True)
-        outcomes = _run(index_dir, new if rebuild else place, repositories, chosen, begin)
-        if rebuild:
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-            shutil.rmtree(old, ignore_errors=True)
+        outcomes: list[Outcome] = []
+        with Cutter() as cutter:
+            for index in INDEXES:
+                own = [one for one in repositories if one.index == index]
+                if own or IndexPlace(index_dir, index).exists():
+                    with open_destination(index_dir, index, rebuild=rebuild) as publisher:
+                        run = _Run(index_dir, publisher, cutter, begin)
+                        outcomes += run.over(own, [one for one in chosen if one.index == index])
+        delete_other_reports(index_dir, [one.name for one in repositories])
         return outcomes
 
 
@@ -69,24 +71,44 @@ def _choose(repositories: Sequence[Repository], names: Sequence[str], *, rebuild
     return [known[name] for name in dict.fromkeys(names)] or list(repositories)
 
 
-def _run(
-    index_dir: Path,
-    place: Path,
-    repositories: Sequence[Repository],
-    chosen: Sequence[Repository],
-    begin: Callable[[Repository], Report],
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    with EmbeddedPublisher(place) as publisher, Cutter() as cutter:
-        registered = {repository.name for repository in repositories}
-        for name in publisher.repos():
-            if name not in registered:
-                drop_repository(name, publisher)
-        for repository in chosen:
+class _Run:
+    """A run into one index."""
+
+    def __init__(
+        self,
+        index_dir: Path,
+        publisher: IndexPublisher,
+        cutter: Cutter,
+        begin: Callable[[Repository], Report],
+    ) -> None:
+        self._index_dir = index_dir
+        self._publisher = publisher
+        self._cutter = cutter
+        self._begin = begin
+
+    def over(self, registered: Sequence[Repository], chosen: Sequence[Repository]) -> list[Outcome]:
+        """Take out what is not registered any more, and bring the chosen ones up to date."""
+        outcomes: list[Outcome] = []
+        branches: dict[str, list[Repository]] = {}
+        for repository in registered:
             try:
-                progress = index_repository(repository, publisher, cutter, index_dir, begin(repository))
+                branches[repository.name] = branches_of(repository)
             except SettingsError as error:
-                outcomes.append(Outcome(repository.name, None, str(error)))
-            else:
-                outcomes.append(Outcome(repository.name, progress, None))
-    return outcomes
+                if repository in chosen:
+                    outcomes.append(Outcome(repository.name, None, str(error)))
+        known = {one.name for some in branches.values() for one in some}
+        unread = tuple(one.name for one in registered if one.name not in branches)
+        for name in self._publisher.repos():
+            # Of what can't be read now, the index keeps what it has.
+            if name not in known and not any(name == one or name.startswith(f"{one}/") for one in unread):
+                drop_repository(name, self._publisher)
+                delete_report(self._index_dir, name)
+        return outcomes + [self._index(one) for repository in chosen for one in branches.get(repository.name, ())]
+
+    def _index(self, repository: Repository) -> Outcome:
+        try:
+            begun = self._begin(repository)
+            progress = index_repository(repository, self._publisher, self._cutter, self._index_dir, begun)
+        except SettingsError as error:
+            return Outcome(repository.name, None, str(error))
+        return Outcome(repository.name, progress, None)

@@ -1,7 +1,7 @@
 """Where the files of a repository come from: a work tree or folder as it lies there, or the commit of a branch."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +12,11 @@ import msgspec
 from bawn.contracts.errors import SettingsError
 from bawn.indexer import git
 from bawn.indexer.beneath import Beneath, NotAFile
-from bawn.indexer.contents import MAX_BYTES, SkipReason, skip_by_name
+from bawn.indexer.contents import MAX_BYTES, SkipReason, max_bytes, skip_by_name
 from bawn.indexer.fingerprints import Fingerprints, blob_hash
+from bawn.indexer.folder_rules import ReadFile
+from bawn.indexer.ignoring import Ignoring
+from bawn.indexer.linguist import Declarations, Declared
 from bawn.indexer.registry import Repository
 from bawn.indexer.walk import folder_files
 
@@ -28,6 +31,13 @@ class SourceFile(msgspec.Struct, frozen=True):
     skipped: SkipReason | None
     content: bytes | None
     """None where the source knows the blob without reading it."""
+    declared: Declared = {}
+    """What the repository says of the file's kind."""
+
+    @property
+    def version(self) -> str:
+        """What its documents in the index are told apart by: the blob, and what is declared of it, if anything."""
+        return self.blob + "".join(f"{'+' if said else '-'}{kind}" for kind, said in sorted(self.declared.items()))
 
 
 class Source(Protocol):
@@ -67,7 +77,9 @@ class WorkTree:
         listed = git.work_tree_files(root) if (top := _top_level(root)) else []
         # A folder that an outer repository ignores is a plain folder.
         is_git = bool(listed) or top == root
-        self._paths: Iterator[bytes] = iter(listed) if is_git else folder_files(root)
+        self._ignoring = Ignoring(self._rules)
+        self._declarations = Declarations(self._rules)
+        self._paths: Iterator[bytes] = iter(listed) if is_git else folder_files(root, self._ignoring)
         self.branch, self.commit = git.head(root) if is_git else ("", "")
         self._root = root
         self._fingerprints = fingerprints
@@ -76,9 +88,21 @@ class WorkTree:
         self._stack = ExitStack()
         self._beneath = self._stack.enter_context(Beneath(root))
 
+    def _rules(self, path: bytes) -> bytes | None:
+        try:
+            return self._beneath.read(path, MAX_BYTES + 1)
+        except OSError:
+            return None
+
     def files(self) -> Iterator[SourceFile]:
         """See `Source.files`. A file whose folder entry is unchanged is not read."""
+        ignored: set[bytes] = set()
         for path in self._paths:
+            if left_out := self._ignoring.left_out(path):
+                if left_out not in ignored:
+                    ignored.add(left_out)
+                    yield SourceFile(shown(left_out), "", "ignored", None)
+                continue
             name = shown(path)
             if name.encode() != path:
                 self._odd[name] = path
@@ -90,13 +114,13 @@ class WorkTree:
                 known = self._fingerprints.lookup(path, status)
                 if known is not None:
                     skipped: SkipReason | None = known.skipped or None  # pyright: ignore[reportAssignmentType]
-                    yield SourceFile(name, known.blob, skipped, None)
-                elif status.st_size > MAX_BYTES:
+                    yield SourceFile(name, known.blob, skipped, None, self._declarations.of(path))
+                elif status.st_size > max_bytes(name):
                     yield SourceFile(name, "", "too_large", None)
                 else:
-                    content = self._beneath.read(path, MAX_BYTES + 1)
+                    content = self._beneath.read(path, max_bytes(name) + 1)
                     self._seen[name] = (path, status)
-                    yield SourceFile(name, blob_hash(content), None, content)
+                    yield SourceFile(name, blob_hash(content), None, content, self._declarations.of(path))
             except NotAFile:
                 yield SourceFile(name, "", "not_a_file", None)
             except FileNotFoundError:
@@ -109,7 +133,7 @@ class WorkTree:
         if file.content is not None:
             return file.content
         # Known by its fingerprint and yet not in the index: the index is younger than the fingerprints.
-        content = self._beneath.read(self._odd.get(file.path, file.path.encode()), MAX_BYTES + 1)
+        content = self._beneath.read(self._odd.get(file.path, file.path.encode()), max_bytes(file.path) + 1)
         if blob_hash(content) != file.blob:
             raise FileNotFoundError("changed meanwhile")
         return content
@@ -147,10 +171,28 @@ class Commit:
 
     def files(self) -> Iterator[SourceFile]:
         """See `Source.files`."""
-        for file in git.tree_files(self._root, self.commit):
+        listed = list(git.tree_files(self._root, self.commit))
+        blobs = {file.path: file.blob for file in listed if file.size is not None and file.size <= MAX_BYTES}
+        ignoring, declarations = Ignoring(self._rules(blobs)), Declarations(self._rules(blobs))
+        ignored: set[bytes] = set()
+        for file in listed:
+            if left_out := ignoring.left_out(file.path):
+                if left_out not in ignored:
+                    ignored.add(left_out)
+                    yield SourceFile(shown(left_out), "", "ignored", None)
+                continue
             path = shown(file.path)
-            reason = skip_by_name(path) or ("too_large" if file.size > MAX_BYTES else None)
-            yield SourceFile(path, "" if reason else file.blob, reason, None)
+            reason = skip_by_name(path) or ("too_large" if file.size is None or file.size > max_bytes(path) else None)
+            yield SourceFile(path, "" if reason else file.blob, reason, None, declarations.of(file.path))
+
+    def _rules(self, blobs: Mapping[bytes, str]) -> ReadFile:
+        def read(path: bytes) -> bytes | None:
+            try:
+                return self._blobs.read(blobs[path]) if path in blobs else None
+            except OSError:
+                return None
+
+        return read
 
     def read(self, file: SourceFile) -> bytes:
         """See `Source.read`."""

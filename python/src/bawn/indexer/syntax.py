@@ -12,6 +12,9 @@ from bawn.indexer.grammars import grammar
 
 _LEADING: Final = frozenset({"decorator", "attribute_item", "inner_attribute_item", "annotation", "marker_annotation"})
 _HEADINGS: Final = frozenset({"atx_heading", "setext_heading"})
+_PAGES: Final = frozenset({"document", "element", "script_element"})
+_QUOTES: Final = "\"'`#:"
+"""What is around names in some languages and is no part of them: `"web"`, `:build`, `#secret`."""
 _MAX_NAME: Final = 200
 _PAGE: Final = resource.getpagesize()
 _READ: Final = 1 << 16
@@ -53,13 +56,24 @@ class Unit(msgspec.Struct, frozen=True):
     """Belongs to what comes after it: a comment, a decorator, a heading."""
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """A name that is used on a row, from 0."""
+
+    name: str
+    row: int
+
+
 class Syntax(msgspec.Struct, frozen=True):
     """A parsed file."""
 
     definitions: list[Definition]
     """In the order of their names."""
+    references: list[Reference]
+    """In the order of the file."""
     units: list[Unit]
     """In the order of the file; rows between them have no syntax."""
+    unread: list[tuple[int, int]]
+    """Runs of rows that the grammar can't read: errors, and scripts in pages."""
 
 
 def parse(source: bytes, language: str, offsets: Sequence[int], largest: int) -> Syntax:
@@ -74,7 +88,8 @@ def parse(source: bytes, language: str, offsets: Sequence[int], largest: int) ->
     root = _tree(source, loaded).root_node
     if _is_too_wide(root):
         raise Unparsable
-    return Syntax(list(_definitions(source, root, query)), list(_units(root, offsets, largest)))
+    definitions, references = _names(source, root, query)
+    return Syntax(definitions, references, list(_units(root, offsets, largest)), list(_unread(root)))
 
 
 def _tree(source: bytes, language: tree_sitter.Language) -> tree_sitter.Tree:
@@ -118,31 +133,56 @@ def _last_row(node: tree_sitter.Node) -> int:
     return end.row - 1 if end.column == 0 and end.row > node.start_point.row else end.row
 
 
-def _definitions(source: bytes, root: tree_sitter.Node, query: tree_sitter.Query) -> Iterator[Definition]:
+def _names(source: bytes, root: tree_sitter.Node, query: tree_sitter.Query) -> tuple[list[Definition], list[Reference]]:
     found: dict[tuple[int, int], Definition] = {}
+    used: dict[tuple[int, int], Reference] = {}
 
     def text_of(node: tree_sitter.Node) -> str:
         return source[node.start_byte : node.end_byte].decode(errors="replace").strip()
 
     for _, captures in tree_sitter.QueryCursor(query).matches(root):
+        for node in captures.get("ref", ()):
+            name = text_of(node)
+            if 1 < len(name) <= _MAX_NAME:
+                used[node.start_byte, node.end_byte] = Reference(name, node.start_point.row)
+        if "def" not in captures:
+            continue
         whole = captures["def"][0]
-        defines = "name" in captures
-        for node in captures["name" if defines else "scope"]:
-            text = text_of(node)
+        for nodes, defines in _named(captures):
+            texts = [text_of(node) for node in nodes]
             # `Server::run` of C++ is `run`, and its owner is `Server`.
-            owner, _, name = text.rpartition("::") if defines else ("", "", text)
+            owner, _, last = texts[-1].rpartition("::") if defines else ("", "", texts[-1])
+            name = ".".join(text.strip(_QUOTES) for text in (*texts[:-1], last))
             if not name or len(name) > _MAX_NAME:
                 continue
             if owners := captures.get("owner"):
-                owner = text_of(owners[0])
-            row = node.start_point.row
-            definition = Definition(
-                name.strip("\"'#"), row, whole.start_point.row, _last_row(whole) + 1, owner, defines
-            )
+                owner = text_of(owners[0]).strip(_QUOTES)
+            row, end = nodes[0].start_point.row, _last_row(whole) + 1
+            definition = Definition(" ".join(name.split()), row, whole.start_point.row, end, owner, defines)
             # Two patterns may see one name: `const f = () => …` is a constant and a function.
-            found.setdefault((node.start_byte, node.end_byte), definition)
-    for key in sorted(found):
-        yield found[key]
+            found.setdefault((nodes[0].start_byte, nodes[-1].end_byte), definition)
+    # The name in a definition is no use of it, whatever a pattern of types says.
+    return [found[key] for key in sorted(found)], [used[key] for key in sorted(used) if key not in found]
+
+
+def _named(captures: dict[str, list[tree_sitter.Node]]) -> Iterator[tuple[list[tree_sitter.Node], bool]]:
+    """The nodes of each name in a match, and whether it is defined there."""
+    if parts := captures.get("part"):
+        yield parts, True
+    for node in captures.get("name", ()):
+        yield [node], True
+    for node in captures.get("scope", ()):
+        yield [node], False
+
+
+def _unread(root: tree_sitter.Node) -> Iterator[tuple[int, int]]:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.is_error or node.type == "raw_text":
+            yield node.start_point.row, _last_row(node) + 1
+        elif node.has_error or node.type in _PAGES:
+            stack.extend(node.children)
 
 
 def _units(root: tree_sitter.Node, offsets: Sequence[int], largest: int) -> Iterator[Unit]:

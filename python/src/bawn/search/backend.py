@@ -6,7 +6,15 @@ from typing import Protocol, Self
 
 import msgspec
 
+from bawn.contracts.errors import Unavailable
 from bawn.search.documents import IndexDocument
+
+
+class NoIndex(Unavailable):
+    """Nothing was indexed yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`.")
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -25,7 +33,7 @@ class Statistics(msgspec.Struct, frozen=True):
     mean_lengths: dict[str, float]
     """Mean number of words in each field."""
     frequency: dict[str, int]
-    """For each word of the query, in how many documents it is."""
+    """For each word of the query, in how many documents it is, more or less."""
 
 
 class SearchBackend(Protocol):
@@ -47,6 +55,14 @@ class SearchBackend(Protocol):
         """Languages that documents have, sorted."""
         ...
 
+    def files(self, scope: Scope) -> list[tuple[str, str]]:
+        """Repository and path of every file in `scope`, sorted."""
+        ...
+
+    def documents(self, files: Sequence[tuple[str, str]]) -> list[IndexDocument]:
+        """All chunks of some files, given by repository and path, in no order."""
+        ...
+
     def file(self, repo: str, path: str) -> list[IndexDocument]:
         """All chunks of one file in the order of its lines; empty where it is not in the index."""
         ...
@@ -57,7 +73,14 @@ class SearchBackend(Protocol):
 
 
 class IndexPublisher(Protocol):
-    """An index opened for writing. What is published is visible to readers after `commit`, all of it or nothing."""
+    """An index opened for writing. What is published is visible to readers after `commit`, and nothing of it before.
+
+    Of one file readers see all or nothing; of all files at once, where the backend can do that (tantivy does).
+    """
+
+    def repos(self) -> list[str]:
+        """Names of the repositories that have committed documents, sorted."""
+        ...
 
     def files(self, repo: str) -> dict[str, str]:
         """Blob hash of each committed file by its path."""

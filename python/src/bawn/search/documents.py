@@ -7,7 +7,7 @@ import msgspec
 
 from bawn.search.identifiers import tokens, words
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of everything that decides what is in an index: document, words, chunks. Another version can't be read."""
 
 FIELDS: Final = ("symbols", "path", "identifiers", "text")
@@ -38,7 +38,8 @@ class IndexDocument(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     path: str
     """Relative to the repository's root, with `/`."""
     blob: str
-    """Hash of the whole file, as git computes it for a blob."""
+    """Hash of the whole file, as git computes it for a blob; behind it what the repository declares of the file's
+    kind, if anything (`+vendored`), so that it changes with that."""
     commit: str
     """Commit that was checked out when the file was indexed; empty without git."""
     kind: Kind
@@ -51,6 +52,8 @@ class IndexDocument(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Names that the chunk defines."""
     text: str
     words: Words
+    references: list[str] = []
+    """Names that the chunk uses and does not define, where its grammar tells: calls, and types."""
 
 
 def join_words(items: list[str]) -> str:

@@ -12,8 +12,8 @@ from typing import Final, Self
 import msgspec
 import tantivy
 
-from bawn.contracts.errors import SettingsError, Unavailable
-from bawn.search.backend import Scope, Statistics
+from bawn.contracts.errors import SettingsError
+from bawn.search.backend import NoIndex, Scope, Statistics
 from bawn.search.documents import FIELDS, FORMAT, IndexDocument, count_words
 from bawn.search.globs import path_pattern
 
@@ -70,12 +70,12 @@ class EmbeddedIndex:
         """Open the index in `directory`.
 
         Raises:
-            Unavailable: there is no index yet.
+            NoIndex: there is none yet.
             SettingsError: the index is of another format; the message says how to mend it.
         """
         self._meta = directory / "meta.json"
         if not self._meta.exists():
-            raise Unavailable("There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`.")
+            raise NoIndex
         _check_format(directory)
         # Kept open, so that its inode number can't become another folder's.
         self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -149,10 +149,10 @@ class EmbeddedIndex:
         frequency = {word: max(searcher.doc_freq(field, word) for field in FIELDS) for word in words}
         return Statistics(documents=searcher.num_docs, mean_lengths=means, frequency=frequency)
 
-    def _terms(self, field: str, prefix: str) -> list[tuple[str, int]]:
+    def _terms(self, field: str, prefix: str, within: tantivy.Query | None = None) -> list[tuple[str, int]]:
         searcher, _ = self._current()
         # The filter leaves out terms that only deleted documents have.
-        return searcher.terms_with_prefix(field, prefix, tantivy.Query.all_query())
+        return searcher.terms_with_prefix(field, prefix, within or tantivy.Query.all_query())
 
     def repos(self) -> list[str]:
         """See `SearchBackend.repos`."""
@@ -170,19 +170,39 @@ class EmbeddedIndex:
             found.append((path, blob, chunks))
         return found
 
+    def files(self, scope: Scope) -> list[tuple[str, str]]:
+        """See `SearchBackend.files`."""
+        filters = [(tantivy.Occur.Must, query) for query in self._within(scope)]
+        within = tantivy.Query.boolean_query(filters) if filters else None
+        prefix = "" if scope.repo is None else scope.repo + _ENTRY_SEPARATOR
+        entries = (term.split(_ENTRY_SEPARATOR) for term, _ in self._terms("entry", prefix, within))
+        return sorted({(repo, path) for repo, path, _ in entries})
+
     def count(self, repo: str) -> tuple[int, int]:
         """See `SearchBackend.count`."""
         entries = self.entries(repo)
         return len(entries), sum(chunks for _, _, chunks in entries)
 
+    def documents(self, files: Sequence[tuple[str, str]]) -> list[IndexDocument]:
+        """See `SearchBackend.documents`."""
+        searcher, _ = self._current()
+        each = [
+            tantivy.Query.boolean_query(
+                [(tantivy.Occur.Must, self._term("repo", repo)), (tantivy.Occur.Must, self._term("file", path))]
+            )
+            for repo, path in files
+        ]
+        if not each:
+            return []
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
+        hits = searcher.search(query, _MAX_CHUNKS_OF_FILE, count=False).hits
+        # In the order in which they lie there, a compressed block is opened once.
+        addresses = sorted((address for _, address in hits), key=lambda one: (one.segment_ord, one.doc))
+        return [self._load(searcher, address) for address in addresses]
+
     def file(self, repo: str, path: str) -> list[IndexDocument]:
         """See `SearchBackend.file`."""
-        searcher, _ = self._current()
-        query = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, self._term("repo", repo)), (tantivy.Occur.Must, self._term("file", path))]
-        )
-        hits = searcher.search(query, _MAX_CHUNKS_OF_FILE, count=False).hits
-        return sorted((self._load(searcher, address) for _, address in hits), key=lambda d: d.start_line)
+        return sorted(self.documents([(repo, path)]), key=lambda d: d.start_line)
 
 
 class EmbeddedPublisher:

@@ -1,29 +1,35 @@
-"""The search tools that assistants and the command line call, over one index directory."""
+"""What assistants and the command line ask of one index."""
 
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
-from bawn.contracts.errors import BawnError, InvalidRequest, NotFound, SettingsError, Unavailable
-from bawn.contracts.search import Chunk, FileSlice, SearchResult
+from bawn.contracts.errors import BawnError, InvalidRequest, NotFound
+from bawn.contracts.search import (
+    FileSlice,
+    Index,
+    IndexContent,
+    IndexedRepo,
+    Matches,
+    Outline,
+    SearchResult,
+    SymbolResult,
+)
 from bawn.search.backend import Scope, SearchBackend
-from bawn.search.documents import IndexDocument
-from bawn.search.embedded import EmbeddedIndex
 from bawn.search.globs import path_pattern
+from bawn.search.grep import grep
+from bawn.search.opening import IndexPlace
+from bawn.search.outline import outline
 from bawn.search.query import read_query
 from bawn.search.ranking import rank
 from bawn.search.reading import read_slice
-from bawn.search.rendering import render_chunks
+from bawn.search.results import chunk_of
+from bawn.search.symbols import find_symbol
 
-__all__ = ["CodeSearch", "render_chunks"]
-
+CODE_INDEX: Final[Index] = "code"
 MAX_QUERY: Final = 4_000
 MAX_RESULTS: Final = 50
-MAX_CHUNK_TEXT: Final = 6_000
-"""Characters of one chunk in a result; only a file with very long lines has more."""
-
-CODE_INDEX: Final = "code"
-"""Folder of the index of private code within the index directory."""
+MAX_LINES: Final = 500
+"""Lines of one answer of `grep`."""
 
 _ALIASES: Final = {
     "c++": "cpp", "golang": "go", "js": "javascript", "jsx": "javascript", "md": "markdown", "py": "python",
@@ -31,30 +37,19 @@ _ALIASES: Final = {
 }  # fmt: skip
 
 
-class CodeSearch:
-    """Search over one index directory. Methods block for some milliseconds, and may be called from several threads.
+class IndexSearch:
+    """Search over one index. Methods block for some milliseconds, and may be called from several threads.
 
-    Nothing is opened before the first call, and an index that is made later is found then.
+    Nothing is opened before the first call, and an index that is made later is found then. All of them raise
+    `Unavailable` where there is no index, or one of another format.
     """
 
-    def __init__(self, index_dir: Path) -> None:
-        self._directory = index_dir / CODE_INDEX
-        self._lock = Lock()
-        self._opened: EmbeddedIndex | None = None
+    def __init__(self, index_dir: Path, index: Index = "code") -> None:
+        self.index: Index = index
+        self._place = IndexPlace(index_dir, index)
 
     def _backend(self) -> SearchBackend:
-        with self._lock:
-            try:
-                # A rebuilt index is another folder under the same name.
-                if self._opened is None or not self._opened.is_at(self._directory):
-                    self._opened = EmbeddedIndex(self._directory)
-            except OSError as error:
-                raise Unavailable(
-                    "There is no search index yet. Make one with `bawn index add PATH` and `bawn index run`."
-                ) from error
-            except SettingsError as error:
-                raise Unavailable(str(error)) from error
-            return self._opened
+        return self._place.backend()
 
     def ready(self) -> bool:
         """Whether the index can be searched now."""
@@ -63,15 +58,21 @@ class CodeSearch:
         except BawnError:
             return False
 
-    def repos(self) -> list[str]:
-        """Names of the indexed repositories, sorted.
+    def exists(self) -> bool:
+        """Whether it was made."""
+        return self._place.exists()
 
-        Raises:
-            Unavailable: there is no index, or one of another format.
-        """
+    def repos(self) -> list[str]:
+        """Names of the indexed repositories, sorted."""
         return self._backend().repos()
 
-    def search_code(
+    def content(self) -> IndexContent:
+        """What the index has."""
+        backend = self._backend()
+        repos = [IndexedRepo(name, *backend.count(name)) for name in backend.repos()]
+        return IndexContent(self.index, repos, backend.languages())
+
+    def search(
         self,
         query: str,
         repo: str | None = None,
@@ -86,22 +87,57 @@ class CodeSearch:
         Raises:
             InvalidRequest: an argument can't be; the message names it.
             NotFound: no such repository is indexed.
-            Unavailable: there is no index, or one of another format.
         """
-        if not 1 <= limit <= MAX_RESULTS:
-            raise InvalidRequest(f"`limit` must be from 1 to {MAX_RESULTS}.", param="limit")
+        _check_limit(limit, MAX_RESULTS)
         if len(query) > MAX_QUERY:
             raise InvalidRequest(f"The query is longer than {MAX_QUERY} characters.", param="query")
         asked = read_query(query)
         if not asked.words:
             raise InvalidRequest("The query has no word to search for.", param="query")
         backend = self._backend()
-        scope = Scope(_known_repo(backend, repo), path or None, _known_language(backend, language))
-        if scope.path is not None:
-            path_pattern(scope.path)
-        documents = backend.candidates(asked.words, scope)
+        documents = backend.candidates(asked.words, _scope(backend, repo, path, language))
         ranked = rank(asked, documents, backend.statistics(asked.words), limit)
-        return SearchResult(chunks=[_chunk(r.document, r.score) for r in ranked])
+        return SearchResult(chunks=[chunk_of(r.document, r.score) for r in ranked])
+
+    def find_symbol(self, name: str, repo: str | None = None, path: str | None = None, limit: int = 10) -> SymbolResult:
+        """See `bawn.search.symbols.find_symbol`.
+
+        Raises:
+            InvalidRequest: an argument can't be; the message names it.
+            NotFound: no such repository is indexed.
+        """
+        _check_limit(limit, MAX_RESULTS)
+        backend = self._backend()
+        return find_symbol(backend, name, _scope(backend, repo, path), limit)
+
+    def grep(
+        self,
+        pattern: str,
+        repo: str | None = None,
+        path: str | None = None,
+        limit: int = 50,
+        *,
+        ignore_case: bool = False,
+    ) -> Matches:
+        """See `bawn.search.grep.grep`.
+
+        Raises:
+            InvalidRequest: an argument can't be; the message names it.
+            NotFound: no such repository is indexed.
+        """
+        _check_limit(limit, MAX_LINES)
+        backend = self._backend()
+        return grep(backend, pattern, _scope(backend, repo, path), limit, ignore_case=ignore_case)
+
+    def outline(self, repo: str, path: str | None = None, budget_tokens: int = 2000) -> Outline:
+        """See `bawn.search.outline.outline`.
+
+        Raises:
+            InvalidRequest: the path can't be.
+            NotFound: no such repository is indexed.
+        """
+        backend = self._backend()
+        return outline(backend, repo, _scope(backend, repo, path), budget_tokens)
 
     def read_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileSlice:
         """Lines of an indexed file; see `read_slice` for bounds and errors.
@@ -109,9 +145,20 @@ class CodeSearch:
         Raises:
             InvalidRequest: the path or the range can't be.
             NotFound: the repository or the file is not in the index.
-            Unavailable: there is no index, or one of another format.
         """
         return read_slice(self._backend(), repo, path, start_line, end_line)
+
+
+def _check_limit(limit: int, most: int) -> None:
+    if not 1 <= limit <= most:
+        raise InvalidRequest(f"`limit` must be from 1 to {most}.", param="limit")
+
+
+def _scope(backend: SearchBackend, repo: str | None, path: str | None, language: str | None = None) -> Scope:
+    scope = Scope(_known_repo(backend, repo), path or None, _known_language(backend, language))
+    if scope.path is not None:
+        path_pattern(scope.path)
+    return scope
 
 
 def _known_repo(backend: SearchBackend, repo: str | None) -> str | None:
@@ -133,17 +180,3 @@ def _known_language(backend: SearchBackend, language: str | None) -> str | None:
             f"No indexed file is of the language `{language}`. Indexed: {', '.join(known) or 'none'}.", param="language"
         )
     return name
-
-
-def _chunk(document: IndexDocument, score: float) -> Chunk:
-    return Chunk(
-        repo=document.repo,
-        path=document.path,
-        start_line=document.start_line,
-        end_line=document.end_line,
-        language=document.language,
-        text=document.text[:MAX_CHUNK_TEXT],
-        score=round(score, 3),
-        symbols=document.symbols,
-        commit=document.commit,
-    )

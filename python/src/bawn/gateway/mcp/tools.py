@@ -1,105 +1,154 @@
-"""The tools: what a client is told of them, and how a call is answered."""
+"""How a call of a tool is answered: from the indexes that the caller may look into, and from no others."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from mcp_types import CallToolResult, TextContent, Tool
 
-from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, RequestError
-from bawn.contracts.record import RequestRecord
-from bawn.contracts.search import FileSlice, Index, SearchResult
+from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, NotFound, RequestError
+from bawn.contracts.record import RequestRecord, ToolName
+from bawn.contracts.search import Index, IndexListing
 from bawn.gateway.auth.permissions import Permissions
+from bawn.gateway.mcp.catalogue import (
+    MOST_TOKENS,
+    TOOLS,
+    DocumentArguments,
+    GrepArguments,
+    MapArguments,
+    NoArguments,
+    ReadArguments,
+    SearchArguments,
+    SymbolArguments,
+)
+from bawn.search.rendering import (
+    render_chunks,
+    render_listing,
+    render_matches,
+    render_outline,
+    render_slice,
+    render_symbol,
+)
+from bawn.search.tools import IndexSearch
 
 _log = logging.getLogger("bawn.gateway.mcp")
 
 A = TypeVar("A", bound=msgspec.Struct)
 
-_INDEX: Final[Index] = "code"
-"""What all of them look into."""
-_ANSWER_TOKENS: Final = 6000
-"""About the most that one answer takes of the model's context."""
+Indexes = Mapping[Index, IndexSearch]
+"""Those that the gateway has, made or not yet."""
 
 
-class CodeIndex(Protocol):
-    """What the tools need of the search index (`bawn.search.tools.CodeSearch`)."""
+class Answer(NamedTuple):
+    """What a call brings: for the model to read, and for programs."""
 
-    def search_code(
-        self, query: str, repo: str | None = None, path: str | None = None, language: str | None = None, limit: int = 8
-    ) -> SearchResult:
-        """The best chunks for a query."""
-        ...
-
-    def read_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileSlice:
-        """Lines of an indexed file."""
-        ...
-
-    def ready(self) -> bool:
-        """Whether there is an index to answer from."""
-        ...
+    text: str
+    structured: msgspec.Struct
 
 
-Render = Callable[[SearchResult, int], str]
-"""Chunks as text for a model, within a budget of tokens."""
+class _Searcher:
+    """The indexes as one caller sees them. Methods block; what they raise is told to the model."""
+
+    def __init__(self, indexes: Indexes, permissions: Permissions) -> None:
+        self._indexes = indexes
+        self._permissions = permissions
+
+    def search_code(self, asked: SearchArguments) -> Answer:
+        found = self._index("code").search(asked.query, asked.repo, asked.path, asked.language, asked.limit)
+        return Answer(render_chunks(found, _bounded(asked.max_tokens)), found)
+
+    def search_docs(self, asked: DocumentArguments) -> Answer:
+        return self._documents("docs", asked)
+
+    def search_libraries(self, asked: DocumentArguments) -> Answer:
+        return self._documents("libraries", asked)
+
+    def _documents(self, index: Index, asked: DocumentArguments) -> Answer:
+        found = self._index(index).search(asked.query, asked.repo, limit=asked.limit)
+        return Answer(render_chunks(found, _bounded(asked.max_tokens)), found)
+
+    def find_symbol(self, asked: SymbolArguments) -> Answer:
+        found = self._index("code").find_symbol(asked.name, asked.repo, asked.path, asked.limit)
+        return Answer(render_symbol(found, _bounded(asked.max_tokens)), found)
+
+    def grep(self, asked: GrepArguments) -> Answer:
+        index = self._having(asked.repo) if asked.repo else self._index("code")
+        found = index.grep(asked.pattern, asked.repo, asked.path, asked.limit, ignore_case=asked.ignore_case)
+        return Answer(render_matches(found, _bounded(asked.max_tokens)), found)
+
+    def read_file(self, asked: ReadArguments) -> Answer:
+        found = self._having(asked.repo).read_file(asked.repo, asked.path, asked.start_line, asked.end_line)
+        return Answer(render_slice(found), found)
+
+    def repo_map(self, asked: MapArguments) -> Answer:
+        found = self._having(asked.repo).outline(asked.repo, asked.path, _bounded(asked.max_tokens))
+        return Answer(render_outline(found), found)
+
+    def list_indexes(self, _asked: NoArguments) -> Answer:
+        found = IndexListing([index.content() for index in self._permitted()])
+        return Answer(render_listing(found), found)
+
+    def _index(self, name: Index) -> IndexSearch:
+        self._permissions.check_index(name)
+        if name not in self._indexes:
+            raise InvalidRequest("No index is configured on this gateway.")
+        return self._indexes[name]
+
+    def _permitted(self) -> Iterator[IndexSearch]:
+        return (one for name, one in self._indexes.items() if self._permissions.has_index(name) and one.exists())
+
+    def _having(self, repo: str) -> IndexSearch:
+        """The index that has the repository, of those that the caller may look into: no other is heard of."""
+        known: list[str] = []
+        for index in self._permitted():
+            repos = index.repos()
+            if repo in repos:
+                return index
+            known += repos
+        if not known:
+            return self._index("code")  # which says what is amiss
+        raise NotFound(f"No repository `{repo}` is indexed. Indexed: {', '.join(known)}.", param="repo")
 
 
-class _SearchArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    query: str
-    repo: str | None = None
-    path: str | None = None
-    language: str | None = None
-    limit: int = 8
+_Call = Callable[[_Searcher, Any], Answer]
 
-
-class _ReadArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    repo: str
-    path: str
-    start_line: int = 1
-    end_line: int | None = None
-
-
-def _schema(required: list[str], **properties: str | tuple[str, str]) -> dict[str, Any]:
-    described = {
-        name: {"type": kind} if isinstance(kind, str) else {"type": kind[0], "description": kind[1]}
-        for name, kind in properties.items()
-    }
-    return {"type": "object", "properties": described, "required": required}
-
-
-# Written by hand and short: every assistant sends these to its model with every request.
-TOOLS: Final = [
-    Tool(
-        name="search_code",
-        description="Search the team's code by identifiers or words; gives chunks with path:line.",
-        input_schema=_schema(
-            ["query"],
-            query="string",
-            repo="string",
-            path=("string", "folder, file or glob"),
-            language="string",
-            limit="integer",
-        ),
-    ),
-    Tool(
-        name="read_file",
-        description="Read lines of a file that search_code found.",
-        input_schema=_schema(["repo", "path"], repo="string", path="string", start_line="integer", end_line="integer"),
-    ),
-]
+_CALLS: Final[dict[ToolName, tuple[type[msgspec.Struct], _Call]]] = {
+    "search_code": (SearchArguments, _Searcher.search_code),
+    "find_symbol": (SymbolArguments, _Searcher.find_symbol),
+    "grep": (GrepArguments, _Searcher.grep),
+    "read_file": (ReadArguments, _Searcher.read_file),
+    "repo_map": (MapArguments, _Searcher.repo_map),
+    "search_docs": (DocumentArguments, _Searcher.search_docs),
+    "search_libraries": (DocumentArguments, _Searcher.search_libraries),
+    "list_indexes": (NoArguments, _Searcher.list_indexes),
+}
+_NAMES: Final[dict[str, ToolName]] = {name: name for name in _CALLS}
+_INDEX_OF: Final[dict[ToolName, Index]] = {
+    "search_code": "code",
+    "find_symbol": "code",
+    "repo_map": "code",
+    "search_docs": "docs",
+    "search_libraries": "libraries",
+}
+"""The one index that a tool is for; the others look into any."""
 
 
 class Tools:
-    """Answers calls from the index; a failure is an answer too, with its reason and without its innards."""
+    """Answers calls from the indexes; a failure is an answer too, with its reason and without its innards."""
 
-    def __init__(self, index: CodeIndex | None, render: Render) -> None:
-        self._index = index
-        self._render = render
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
 
     def listed(self, permissions: Permissions) -> list[Tool]:
-        """The tools of the indexes that there are and that the caller may look into."""
-        return [] if self._index is None or not permissions.has_index(_INDEX) else TOOLS
+        """The tools that have something to look into for the caller: an index of code may come later."""
+        there = [
+            name
+            for name, index in self._indexes.items()
+            if permissions.has_index(name) and (name == "code" or index.exists())
+        ]
+        return [TOOLS[name] for name in _CALLS if (_INDEX_OF[name] in there if name in _INDEX_OF else bool(there))]
 
     async def call(
         self, name: str, arguments: dict[str, Any], record: RequestRecord, permissions: Permissions
@@ -121,27 +170,25 @@ class Tools:
     async def _call(
         self, name: str, arguments: dict[str, Any], record: RequestRecord, permissions: Permissions
     ) -> CallToolResult:
-        index = self._index
-        if index is None:
+        if not self._indexes:
             raise InvalidRequest("No index is configured on this gateway.")
-        if name in (tool.name for tool in TOOLS):
-            permissions.check_index(_INDEX)
-        if name == "search_code":
-            record.tool = "search_code"
-            asked = _arguments(arguments, _SearchArguments)
-            found = await asyncio.to_thread(
-                index.search_code, asked.query, asked.repo, asked.path, asked.language, asked.limit
-            )
-            return _answer(self._render(found, _ANSWER_TOKENS), found)
-        if name == "read_file":
-            record.tool = "read_file"
-            wanted = _arguments(arguments, _ReadArguments)
-            lines = await asyncio.to_thread(
-                index.read_file, wanted.repo, wanted.path, wanted.start_line, wanted.end_line
-            )
-            head = f"{lines.repo} {lines.path}:{lines.start_line}-{lines.end_line} of {lines.total_lines}"
-            return _answer(f"{head}\n{lines.text}", lines)
-        raise InvalidRequest(f"There is no such tool; known: {', '.join(tool.name for tool in TOOLS)}.")
+        known = _NAMES.get(name)
+        if known is None:
+            raise InvalidRequest(f"There is no such tool; known: {', '.join(TOOLS)}.")
+        record.tool = known
+        kind, call = _CALLS[known]
+        asked = _arguments(arguments, kind)
+        answer = await asyncio.to_thread(call, _Searcher(self._indexes, permissions), asked)
+        return CallToolResult(
+            content=[TextContent(type="text", text=answer.text)],
+            structured_content=msgspec.to_builtins(answer.structured),
+        )
+
+
+def _bounded(tokens: int) -> int:
+    if not 1 <= tokens <= MOST_TOKENS:
+        raise InvalidRequest(f"`max_tokens` must be from 1 to {MOST_TOKENS}.", param="max_tokens")
+    return tokens
 
 
 def _arguments(arguments: dict[str, Any], kind: type[A]) -> A:
@@ -150,12 +197,6 @@ def _arguments(arguments: dict[str, Any], kind: type[A]) -> A:
     except msgspec.ValidationError as error:
         message, _, key = str(error).partition(" - at `$.")
         raise InvalidRequest(f"{key.rstrip('`')}: {message}." if key else f"{message}.") from error
-
-
-def _answer(text: str, structured: msgspec.Struct) -> CallToolResult:
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=msgspec.to_builtins(structured)
-    )
 
 
 def _failed(text: str) -> CallToolResult:

@@ -1,0 +1,2 @@
+(table . (_) @scope) @def
+(table_array_element . (_) @scope) @def

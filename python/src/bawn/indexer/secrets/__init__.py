@@ -1,0 +1,1 @@
+"""Secrets in files: what is one, and the text without them."""

@@ -1,0 +1,188 @@
+"""An index of Meilisearch opened for reading: every question is one multi-search, so that its key may search only."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from bawn.contracts.errors import Unavailable, UpstreamBroken
+from bawn.search.backend import Scope, Statistics
+from bawn.search.documents import FIELDS, FORMAT, IndexDocument
+from bawn.search.meilisearch.counting import Counts
+from bawn.search.meilisearch.scoping import Filter, one_of, scope_filter
+from bawn.search.meilisearch.server import Found, Hit, Server
+from bawn.search.meilisearch.stored import file_key, read_spelled, spelled, token
+
+WHOLE_QUERY_LIMIT: Final = 120
+SINGLE_WORD_LIMIT: Final = 40
+"""Candidates for all words together, and for each alone."""
+
+_QUERY_WORDS: Final = 10
+"""Of a longer query Meilisearch takes no notice of the rest."""
+_COUNTED_AT_ONCE: Final = 200
+_MOST_FILES: Final = 1_000_000
+_MOST_CHUNKS: Final = 20_000
+_FILES_OF_GLOB: Final = 1_000
+"""Files that a glob may name one by one in a filter."""
+_BEYOND: Final = 5
+"""Times the candidates, where a glob that names more files than that may refuse many of them."""
+_STORED: Final = ["id", "format", "published", "document"]
+_CHUNK: Final = "kind = chunk"
+_FILE: Final = "kind = file"
+
+_document: Final = msgspec.json.Decoder(IndexDocument)
+
+
+class MeilisearchIndex:
+    """An index that a Meilisearch server has. Methods may be called from several threads."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._counts = Counts()
+
+    def candidates(self, words: Sequence[str], scope: Scope) -> list[IndexDocument]:
+        """See `SearchBackend.candidates`. How frequent the words are comes with them, and is kept for `statistics`."""
+        asked = list(dict.fromkeys(words))
+        if not asked:
+            return []
+        within, beyond = self._resolve(scope_filter(scope))
+        # Of long words a query's meaning depends most: they are the rarest.
+        whole = " ".join(token(word) for word in sorted(asked, key=len, reverse=True)[:_QUERY_WORDS])
+        queries = [{**_query(whole, within, beyond * WHOLE_QUERY_LIMIT), "matchingStrategy": "frequency"}]
+        if len(asked) > 1:
+            queries += [_query(token(word), within, beyond * SINGLE_WORD_LIMIT) for word in asked]
+        counting = [_count(word) for word in asked] if within.conditions else []
+        found = self._search([*queries, *counting, _count("")])
+        frequencies = found[len(queries) : -1] or found[len(queries) - len(asked) : len(queries)]
+        learned = {word: one.total_hits for word, one in zip(asked, frequencies, strict=True)}
+        self._counts.learn(found[-1].total_hits, learned)
+        documents = {hit.id: _decode(hit) for one in found for hit in one.hits}
+        chosen: dict[str, Hit] = {}
+        for number, one in enumerate(found[: len(queries)]):
+            limit = SINGLE_WORD_LIMIT if number else WHOLE_QUERY_LIMIT
+            admitted = [hit for hit in one.hits if within.admits(documents[hit.id].path)]
+            chosen.update({hit.id: hit for hit in admitted[:limit]})
+        return _newest((hit, documents[hit.id]) for hit in chosen.values())
+
+    def statistics(self, words: Sequence[str]) -> Statistics:
+        """See `SearchBackend.statistics`. A word's frequency is that of the fields together."""
+        frequency = {word: self._counts.word(word) for word in words}
+        unknown = [word for word, count in frequency.items() if count is None]
+        total = self._counts.documents()
+        for at in range(0, len(unknown) or (total is None), _COUNTED_AT_ONCE):
+            some = unknown[at : at + _COUNTED_AT_ONCE]
+            *found, every = self._search([*(_count(word) for word in some), _count("")])
+            learned = {word: one.total_hits for word, one in zip(some, found, strict=True)}
+            total = every.total_hits
+            self._counts.learn(total, learned)
+            frequency.update(learned)
+        total = total or 0
+        return Statistics(total, self._means(total), {word: count or 0 for word, count in frequency.items()})
+
+    def _means(self, total: int) -> dict[str, float]:
+        known = self._counts.means(total)
+        if known is None:
+            (lengths,) = self._search([{**_count(""), "facets": [f"{name}_length" for name in FIELDS]}])
+            known = {name: _mean(lengths.facet_distribution.get(f"{name}_length", {})) for name in FIELDS}
+            self._counts.learn_means(lengths.total_hits, known)
+        return dict(known)
+
+    def repos(self) -> list[str]:
+        """See `SearchBackend.repos`."""
+        return self._values("repo")
+
+    def languages(self) -> list[str]:
+        """See `SearchBackend.languages`."""
+        return self._values("language")
+
+    def _values(self, attribute: str) -> list[str]:
+        (found,) = self._search([{"q": "", "filter": [_FILE], "hitsPerPage": 0, "facets": [attribute]}])
+        return sorted(read_spelled(digits) for digits in found.facet_distribution.get(attribute, {}))
+
+    def listed(self, within: Filter) -> list[Hit]:
+        """What lists each file that a filter admits, one that is being replaced more than once."""
+        query = {
+            "q": "",
+            "filter": [_FILE, *within.conditions],
+            "limit": _MOST_FILES,
+            "attributesToRetrieve": ["published", "repo", "file", "path", "blob"],
+        }
+        (found,) = self._search([query])
+        return [hit for hit in found.hits if within.admits(hit.path)]
+
+    def files(self, scope: Scope) -> list[tuple[str, str]]:
+        """See `SearchBackend.files`."""
+        return sorted({(read_spelled(hit.repo), hit.path) for hit in self.listed(scope_filter(scope))})
+
+    def documents(self, files: Sequence[tuple[str, str]]) -> list[IndexDocument]:
+        """See `SearchBackend.documents`."""
+        if not files:
+            return []
+        query = {
+            "q": "",
+            "filter": [_CHUNK, one_of("file", (file_key(repo, path) for repo, path in files))],
+            "limit": _MOST_CHUNKS,
+            "attributesToRetrieve": _STORED,
+        }
+        (found,) = self._search([query])
+        return _newest((hit, _decode(hit)) for hit in found.hits)
+
+    def file(self, repo: str, path: str) -> list[IndexDocument]:
+        """See `SearchBackend.file`."""
+        return sorted(self.documents([(repo, path)]), key=lambda one: one.start_line)
+
+    def count(self, repo: str) -> tuple[int, int]:
+        """See `SearchBackend.count`."""
+        own = f'repo = "{spelled(repo)}"'
+        files, chunks = self._search([{"q": "", "filter": [kind, own], "hitsPerPage": 0} for kind in (_FILE, _CHUNK)])
+        return files.total_hits, chunks.total_hits
+
+    def _resolve(self, within: Filter) -> tuple[Filter, int]:
+        """A filter that says which files a glob names, where its conditions say too little; and how many times the
+        candidates to ask for, where it can't."""
+        if within.exact:
+            return within, 1
+        files = {hit.file for hit in self.listed(within)}
+        if len(files) > _FILES_OF_GLOB:
+            return within, _BEYOND
+        return Filter((one_of("file", sorted(files)),), within.path, exact=True), 1
+
+    def _search(self, queries: Iterable[dict[str, Any]]) -> list[Found]:
+        return self._server.search(self._name, queries)
+
+
+def _query(words: str, within: Filter, limit: int) -> dict[str, Any]:
+    return {"q": words, "filter": list(within.conditions), "hitsPerPage": limit, "attributesToRetrieve": _STORED}
+
+
+def _count(word: str) -> dict[str, Any]:
+    """A query that asks how many chunks have a word, or how many there are."""
+    return {"q": token(word) if word else "", "filter": [] if word else [_CHUNK], "hitsPerPage": 0}
+
+
+def _mean(distribution: dict[str, int]) -> float:
+    total = sum(distribution.values())
+    return sum(float(length) * count for length, count in distribution.items()) / total if total else 0.0
+
+
+def _decode(hit: Hit) -> IndexDocument:
+    if hit.format != FORMAT:
+        raise Unavailable(
+            f"The search index is of format {hit.format}; this version reads format {FORMAT}. "
+            "Build it anew with `bawn index run --rebuild`."
+        )
+    try:
+        return _document.decode(hit.document)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UpstreamBroken("Meilisearch has a document of no known form.") from error
+
+
+def _newest(found: Iterable[tuple[Hit, IndexDocument]]) -> list[IndexDocument]:
+    """Of a file that is being replaced, the chunks of its new version alone."""
+    listed = list(found)
+    latest: dict[tuple[str, str], int] = {}
+    for hit, document in listed:
+        key = (document.repo, document.path)
+        latest[key] = max(latest.get(key, 0), hit.published)
+    return [document for hit, document in listed if hit.published == latest[document.repo, document.path]]
