@@ -5,7 +5,7 @@ PORTS ?= 8000 8700 8080
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda bench-model golden lint format clean
+.PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda bench-model bench-search golden lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ test-cuda: setup ## compile llama.cpp with CUDA (40 minutes, once), read it, and
 
 bench-model: setup ## the model server beside its peers: bench/results/model.json, docs/benchmarks.md (25 minutes)
 	@$(BIN)/python -m bench.model $(ARGS)
+
+bench-search: setup ## code search beside its peers: bench/results/search.json, docs/benchmarks.md (2 hours)
+	@$(BIN)/python -m bench.search $(ARGS)
 
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
 	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py

@@ -11,7 +11,7 @@ _WIDTH: Final = 960
 _LEFT, _RIGHT, _TOP, _STEP = 470, 800, 92, 24
 _LOW, _HIGH = 0.1, 100.0
 _TICKS: Final = (0.1, 0.5, 1, 2, 10, 100)
-_STYLE: Final = """
+STYLE: Final = """
     text { font: 13px system-ui, sans-serif; fill: #1b1f24 } .paper { fill: #ffffff }
     .title { font-size: 17px; font-weight: 600 } .small { font-size: 12px; fill: #57606a }
     .grid { stroke: #d8dee4 } .bar { stroke: #1b1f24; stroke-width: 2 }
@@ -31,16 +31,16 @@ def plot(title: str, rows: Sequence[Row]) -> str:
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 40}" role="img">',
         f"<title>{escape(title)}: {said}</title>",
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect class="paper" width="{_WIDTH}" height="{bottom + 40}"/>',
-        _text(16, 30, title, "title"),
-        _text(16, 52, said, "small"),
+        text(16, 30, title, "title"),
+        text(16, 52, said, "small"),
     ]
     for tick in _TICKS:
         x = _x(tick)
         kind = "bar" if tick == 1 else "grid"
         drawn.append(f'<line x1="{x}" y1="{_TOP - 12}" x2="{x}" y2="{bottom}" class="{kind}"/>')
-        drawn.append(_text(x, bottom + 18, f"{tick:g} ×", "small", "middle"))
+        drawn.append(text(x, bottom + 18, f"{tick:g} ×", "small", "middle"))
     for at, row in enumerate(judged):
         drawn += _row(row, _TOP + _STEP * at)
     return "\n".join([*drawn, "</svg>"]) + "\n"
@@ -48,17 +48,17 @@ def plot(title: str, rows: Sequence[Row]) -> str:
 
 def _row(row: Row, y: float) -> list[str]:
     name = row.name if len(row.name) <= 66 else f"{row.name[:65]}…"
-    drawn = [_text(_LEFT - 14, y + 4, name, anchor="end")]
+    drawn = [text(_LEFT - 14, y + 4, name, anchor="end")]
     margin = row.margin
     if margin is None:
-        return [*drawn, _text(_x(1) + 8, y + 4, "not measured", "small")]
+        return [*drawn, text(_x(1) + 8, y + 4, "not measured", "small")]
     x, kind = _x(margin), "met" if row.ok else "missed"
     # A line's shape tells, too, for those who don't see the colours.
     dash = "" if row.ok else ' stroke-dasharray="4 3"'
     drawn.append(f'<line x1="{_x(1)}" y1="{y}" x2="{x}" y2="{y}" class="{kind}" stroke-width="3"{dash}/>')
     drawn.append(f'<circle cx="{x}" cy="{y}" r="5" class="{kind}"/>')
     told = f"{row.ratio:.2f} × ({row.bar})" if row.ratio is not None and row.bar.endswith("×") else ""
-    drawn.append(_text(_RIGHT + 14, y + 4, told or f"{figure(row.ours)} {row.unit} ({row.bar})", "small"))
+    drawn.append(text(_RIGHT + 14, y + 4, told or f"{figure(row.ours)} {row.unit} ({row.bar})", "small"))
     return drawn
 
 
@@ -68,6 +68,7 @@ def _x(times: float) -> float:
     return round(_LEFT + (_RIGHT - _LEFT) * log10(within / _LOW) / log10(_HIGH / _LOW), 1)
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
+    """Text at a point, of a class of `STYLE`."""
     of = f' class="{kind}"' if kind else ""
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{of}>{escape(text)}</text>'
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{of}>{escape(said)}</text>'

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +19,7 @@ import msgspec
 
 from bawn.model_server.settings import ModelServerSettings
 from bench.peers.environment import ROOT, native_server, peers_python
+from bench.ports import free_port
 
 ALIAS: Final = "bench"
 _PEERS: Final = ROOT / "bench" / "peers"
@@ -89,7 +89,7 @@ async def ours(serving: Serving) -> AsyncGenerator[Server]:
     Raises:
         NotStarted: it ended, or was not ready in time.
     """
-    port = _free_port()
+    port = free_port()
     settings, unknown = our_settings(serving, port)
     note = f"this version knows no {', no '.join(unknown)}" if unknown else ""
     with tempfile.TemporaryDirectory(prefix="bawn-bench-") as folder:
@@ -107,7 +107,7 @@ async def llama_cpp(serving: Serving) -> AsyncGenerator[Server]:
     Raises:
         NotStarted: it is not installed, ended, or was not ready in time.
     """
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="bawn-bench-") as folder:
         if native_server():
             command = _native(serving, port)
@@ -144,7 +144,7 @@ async def llama_cpp_python(serving: Serving) -> AsyncGenerator[Server]:
     Raises:
         NotStarted: it is not installed, ended, or was not ready in time.
     """
-    port = _free_port()
+    port = free_port()
     options = {
         "--model": serving.model,
         "--model_alias": ALIAS,
@@ -172,7 +172,7 @@ START: Final[dict[Dialect, Callable[[Serving], contextlib.AbstractAsyncContextMa
 
 
 def _python() -> str:
-    found = peers_python()
+    found = peers_python("model")
     if isinstance(found, str):
         raise NotStarted(found)
     return str(found)
@@ -225,9 +225,3 @@ async def _stop(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, way)
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(process.wait, _STOP_S)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

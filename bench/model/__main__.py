@@ -28,7 +28,7 @@ from bench.model import (
 from bench.model.models import real
 from bench.model.plan import Plan
 from bench.page import PAGE, write_page
-from bench.peers.environment import KEPT, REQUIREMENTS, ROOT, native_server
+from bench.peers.environment import KEPT, ROOT, native_server, pinned
 from bench.report import Results, Row, read, row, summary, table
 
 PARTS: Final[dict[str, Callable[[Plan], Awaitable[list[Row]]]]] = {
@@ -64,11 +64,10 @@ async def measure(plan: Plan, names: Sequence[str]) -> list[Row]:
 def versions() -> dict[str, str]:
     """Of what was measured."""
     peer = native_server()
-    pinned = next(line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if "xllamacpp==" in line)
     return {
         "bawn": __version__,
         "llama-cpp-python": version("llama-cpp-python"),
-        "llama.cpp's server": "llama-server" if peer else pinned.split()[0].replace("==", " "),
+        "llama.cpp's server": "llama-server" if peer else f"xllamacpp {pinned('model', 'xllamacpp')}",
     }
 
 
