@@ -83,6 +83,7 @@ def test_a_wrong_token_and_a_missing_repository_leave_the_copy_as_it_was(forge: 
     for remote in (forge.remote("app", token_file=str(wrong)), forge.remote("nowhere")):
         with pytest.raises(SettingsError) as refused:
             fetch(remote, ["main"], copy)
+        assert str(refused.value).startswith(f"{remote.url}: git ls-remote failed: ")
         assert "ghp_wrong" not in str(refused.value)
         assert forge.token not in str(refused.value)
     with pytest.raises(SettingsError, match="has no branch nothing; it has main"):

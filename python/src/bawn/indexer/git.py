@@ -46,6 +46,8 @@ class Access(msgspec.Struct, frozen=True):
     """`name=value` of its configuration; other users of the machine can see them."""
     environment: dict[str, str] = {}
     """Variables, which they can't."""
+    of: str = ""
+    """What errors are told of; empty: the folder."""
 
 
 _NONE: Final = Access()
@@ -64,6 +66,7 @@ def _argv(root: Path, *arguments: str, options: Sequence[str] = ()) -> list[str]
 def _run(
     root: Path, *arguments: str, timeout: float = _QUICK, access: Access = _NONE, told: bytes | None = None
 ) -> bytes:
+    of = access.of or root
     try:
         done = subprocess.run(
             _argv(root, *arguments, options=access.options),
@@ -77,10 +80,10 @@ def _run(
     except FileNotFoundError as error:
         raise SettingsError("The command `git` is not on PATH: install git.") from error
     except subprocess.TimeoutExpired as error:
-        raise SettingsError(f"{root}: git took longer than {timeout:.0f} s.") from error
+        raise SettingsError(f"{of}: git took longer than {timeout:.0f} s.") from error
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[:1]
-        raise SettingsError(f"{root}: git {arguments[0]} failed: {' '.join(reason) or 'no reason given'}")
+        raise SettingsError(f"{of}: git {arguments[0]} failed: {' '.join(reason) or 'no reason given'}")
     return done.stdout
 
 

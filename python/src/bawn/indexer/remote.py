@@ -83,7 +83,7 @@ def fetch(remote: Remote, patterns: Sequence[str], folder: Path) -> list[str]:
     refspecs = [f"+{_HEADS}{branch}:{_HEADS}{branch}" for branch in wanted]
     git.ask(
         folder,
-        git.Access((*access.options, f"remote.origin.url={remote.url}"), access.environment),
+        msgspec.structs.replace(access, options=(*access.options, f"remote.origin.url={remote.url}")),
         *("fetch", "--quiet", "--depth=1", f"--filter=blob:limit={MAX_BYTES + 1}", "--no-tags", "--force"),
         *("--no-recurse-submodules", "--no-write-fetch-head", "--", "origin", *refspecs),
         timeout=WITHIN_S,
@@ -123,7 +123,7 @@ def _access(remote: Remote) -> git.Access:
             "GIT_CONFIG_VALUE_0": header,
         }
     environment["GIT_SSH_COMMAND"] = shlex.join(_ssh(remote))
-    return git.Access(tuple(options), environment)
+    return git.Access(tuple(options), environment, remote.url)
 
 
 def _origin(url: str) -> str:

@@ -27,7 +27,7 @@ _TOKENS_OF: Final = tuple(
 """What makes a token a place in a list or a text."""
 
 _NAME: Final = re.compile(
-    rb"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|key|credential|cred|psk)s?"
+    rb"(?:pass(?:word|wd|phrase|code)|(?P<verb>pass)|pwd|secret|token|key|credential|cred|psk)s?"
     rb"(?:[_-]?(?:key|value|val|str|string|text|plain|raw|b64|base64|hex|data|prod|production|staging|dev|test|live"
     rb"|local|default|old|new|\d{1,3})){0,3}(?![a-z0-9_-])"
 )
@@ -66,6 +66,8 @@ def find_assigned(
             end = at + len(word)
             if not _is_secret_name(raw, lower, at, word) or not (name := _NAME.match(lower, at)):
                 continue
+            if name["verb"] and raw.startswith(b"(", name.end()):
+                continue  # `should_pass("…")`
             for form in forms if _OPTION.search(raw, max(0, at - 32), at) else forms[:-1]:
                 if not (match := form.match(raw, name.end())):
                     continue
