@@ -12,7 +12,15 @@ def tree(root: type[RequestError]) -> list[type[RequestError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in tree(child))]
 
 
-@pytest.mark.parametrize("kind", tree(RequestError)[1:], ids=lambda kind: kind.__name__)
+DRAWN = [kind for kind in tree(RequestError)[1:] if kind.__module__ == errors.__name__]
+
+
+def test_errors_of_other_modules_look_to_clients_like_one_of_these() -> None:
+    for kind in tree(RequestError)[1:]:
+        assert any(issubclass(kind, one) and (kind.status, kind.code) == (one.status, one.code) for one in DRAWN), kind
+
+
+@pytest.mark.parametrize("kind", DRAWN, ids=lambda kind: kind.__name__)
 def test_every_error_class_is_in_the_drawing_with_its_status_and_code(kind: type[RequestError]) -> None:
     assert errors.__doc__ is not None
     row = next(line for line in errors.__doc__.splitlines() if f" {kind.__name__} " in line)
