@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 LANGUAGES: Final = {
-    ".py": "python",
+    ".py": "python", ".pyi": "python",
     ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript", ".jsx": "javascript",
     ".ts": "typescript", ".mts": "typescript", ".cts": "typescript", ".tsx": "typescript",
     ".rs": "rust",
@@ -13,7 +13,7 @@ LANGUAGES: Final = {
     ".h": "cpp", ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hh": "cpp", ".hpp": "cpp",
 }  # fmt: skip
 PROSE: Final = frozenset({".md", ".rst", ".txt"})
-OTHERS: Final = frozenset({".pyi", ".pyx", ".pxd", ".toml", ".cfg", ".ini", ".json", ".yaml", ".yml", ".sh", ".html"})
+OTHERS: Final = frozenset({".pyx", ".pxd", ".toml", ".cfg", ".ini", ".json", ".yaml", ".yml", ".sh", ".html"})
 """Files that are searched along and have no answers."""
 
 _ASIDE: Final = frozenset(
@@ -47,9 +47,9 @@ def is_test(path: str) -> bool:
 
 
 def is_source(path: str) -> bool:
-    """Whether it is code of the project proper: no test, no example, nobody else's."""
+    """Whether it is code of the project proper: no stub, no test, no example, nobody else's."""
     folders = {part.lower() for part in PurePosixPath(path).parts[:-1]}
-    return bool(language(path)) and not is_test(path) and not folders & _ASIDE
+    return bool(language(path)) and not path.endswith(".pyi") and not is_test(path) and not folders & _ASIDE
 
 
 def is_log(path: str) -> bool:

@@ -108,6 +108,17 @@ def _pause(process: subprocess.Popen[bytes]) -> None:
         process.wait(_POLL_S)
 
 
+@contextlib.contextmanager
+def _answering() -> Generator[None]:
+    """Say in one sentence that the server does not do what it is asked."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise NotMeasured(
+            f"Meilisearch: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from error
+
+
 def fill(server: Meilisearch, index: str, copy: Copy) -> None:
     """Give it the windows of a copy, with all settings as they come, and wait until it has them.
 
@@ -115,7 +126,7 @@ def fill(server: Meilisearch, index: str, copy: Copy) -> None:
         NotMeasured: it could not take them.
     """
     found = windows(copy.files)
-    with server.client() as client:
+    with server.client() as client, _answering():
         for at in range(0, len(found), _BATCH):
             documents = [
                 {"id": at + number, "path": place.path, "start": place.start, "end": place.end, "text": text}
@@ -148,7 +159,8 @@ def untouched(server: Meilisearch) -> Engine:
 
             def search(text: str, limit: int) -> list[Place]:
                 body = {"q": text, "limit": limit, "attributesToRetrieve": ["path", "start", "end"]}
-                answer = client.post(f"/indexes/{copy.label}/search", json=body).raise_for_status()
+                with _answering():
+                    answer = client.post(f"/indexes/{copy.label}/search", json=body).raise_for_status()
                 return [Place(hit["path"], hit["start"], hit["end"]) for hit in answer.json()["hits"]]
 
             yield search

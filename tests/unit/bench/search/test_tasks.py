@@ -98,6 +98,15 @@ def test_docstrings_ask_for_their_functions_in_a_copy_without_them() -> None:
         assert lines[-1].strip().startswith("return")
 
 
+def test_a_stub_s_docstrings_leave_too_and_ask_nothing() -> None:
+    stub = 'def load_pages(n: int) -> int:\n    """Read so many pages from the store."""\n    ...\n'
+    stubs = Corpus("app", False, {"app/pages.pyi": stub})
+    asked = docstrings.ask(stubs, MANY)
+    assert not asked.queries
+    assert asked.files == {"app/pages.pyi": "def load_pages(n: int) -> int:\n    ...\n"}
+    assert not symbols.ask_names(stubs, MANY).queries
+
+
 def test_the_first_paragraph_is_plain_text() -> None:
     said = docstrings.first_paragraph
     assert said("Use :class:`~app.Pool` and ``x``.\n\nMore.") == "Use app.Pool and x."
