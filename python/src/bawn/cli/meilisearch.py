@@ -38,7 +38,7 @@ def command() -> None:
 @click.option("--into", required=True, type=_FOLDER, help="Folder in which the keys' files are written.")
 @click.option("--name", default="code", show_default=True, help="Of the index in the server.")
 def keys(url: str, master_key_file: Path, into: Path, name: str) -> None:
-    """Make the two keys of an index: NAME-indexer.key writes it, NAME-search.key may only search it.
+    """Make the two keys of an index: NAME-indexer.key writes it, NAME-search.key may only read it.
 
     They follow from the master key, so that a second run writes the same ones.
     """

@@ -24,7 +24,7 @@ class MeilisearchSettings(Settings, frozen=True):
     url: str
     """`http://host:port`."""
     key_file: str
-    """File with the key: the search key for whoever searches, the indexer's for whoever indexes."""
+    """File with the key: the one that may only read for whoever searches, the indexer's for whoever indexes."""
     index: str | None = None
     """Its name there, where that is another than ours."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Final
 
-FRESH_S: Final = 5.0
+FRESH_S: Final = 60.0
 """So long a count holds: what an index run changes in it meanwhile moves no ranking that anybody could see."""
 _MOST_WORDS: Final = 50_000
 

@@ -1,4 +1,4 @@
-"""The two keys of an index: one that writes it, one that may do nothing but search it.
+"""The two keys of an index: one that writes it, one that may do nothing but read it.
 
 Meilisearch makes a key of the master key and the key's uid (HMAC-SHA256, in hexadecimal digits), so that a uid that is
 always the same gives a key that can be made anew wherever the master key is, and need not be kept.
@@ -21,7 +21,7 @@ _ACTIONS: Final[dict[Purpose, list[str]]] = {
         "search", "documents.add", "documents.get", "documents.delete", "indexes.create", "indexes.get",
         "indexes.delete", "indexes.swap", "settings.get", "settings.update", "tasks.get",
     ],
-    "search": ["search"],
+    "search": ["search", "documents.get"],
 }  # fmt: skip
 
 

@@ -66,7 +66,6 @@ class MeilisearchPublisher:
         self._target = standby(name) if rebuild else name
         self._rebuild = rebuild
         self._reader = MeilisearchIndex(server, self._target)
-        self._spool = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed in __exit__
         self._pending: list[_Pending] = []
         self._touched: dict[str, int] = {}
         """Files by their key; what their chunks are marked with now, 0 for a file that was taken out."""
@@ -75,6 +74,7 @@ class MeilisearchPublisher:
         if rebuild:
             self._do("DELETE", f"/indexes/{self._target}", allowed=("index_not_found",))
         self._prepare()
+        self._spool = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed in __exit__
 
     def _prepare(self) -> None:
         path = f"/indexes/{self._target}"
@@ -88,7 +88,7 @@ class MeilisearchPublisher:
                 f"The index `{self._target}` of Meilisearch is of format {about.format}; this version writes format "
                 f"{FORMAT}. Build it anew with `bawn index run --rebuild`."
             )
-        if any(found.get(key) != value for key, value in wanted.items()):
+        if not _has(found, wanted):
             self._do("PATCH", f"{path}/settings", wanted)
         if about is None:
             self._say(complete=not self._rebuild)
@@ -181,6 +181,13 @@ class MeilisearchPublisher:
         self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         self._spool.close()
+
+
+def _has(found: Any, wanted: Any) -> bool:
+    """Whether settings are as wanted, whatever else there is."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(key in found and _has(found[key], value) for key, value in wanted.items())
+    return found == wanted
 
 
 def batches(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:

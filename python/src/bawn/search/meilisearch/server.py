@@ -56,6 +56,10 @@ class _MultiSearch(msgspec.Struct, frozen=True):
     results: list[Found]
 
 
+class _Fetched(msgspec.Struct, frozen=True):
+    results: list[Hit]
+
+
 class Task(msgspec.Struct, frozen=True, rename="camel"):
     """A task that was taken into the queue."""
 
@@ -118,6 +122,15 @@ class Server:
         """
         body = {"queries": [{"indexUid": index, **query} for query in queries]}
         return self._ask("POST", "/multi-search", _MultiSearch, body=body).results
+
+    def fetch(self, index: str, conditions: Sequence[str], attributes: Sequence[str], limit: int) -> list[Hit]:
+        """Documents that meet all `conditions`, in no order: far cheaper than by a search.
+
+        Raises:
+            RequestError: as in `search`.
+        """
+        body = {"filter": list(conditions), "fields": attributes, "limit": limit}
+        return self._ask("POST", f"/indexes/{index}/documents/fetch", _Fetched, body=body).results
 
     def get(self, path: str, answer: type[A]) -> A | None:
         """What is at `path`; None where nothing is.

@@ -114,12 +114,12 @@ def _hash(*parts: str, size: int = 16) -> str:
 
 def file_key(repo: str, path: str) -> str:
     """What all chunks of a file have in common."""
-    return _hash(repo, path)
+    return _hash(repo, path, size=12)
 
 
 def part_key(part: str) -> str:
     """What stands for a folder, a path, or the end of a file's name."""
-    return _hash(part, size=8)
+    return _hash(part, size=6)
 
 
 def tails(path: str) -> list[str]:
