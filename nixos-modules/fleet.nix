@@ -112,6 +112,12 @@ let
         example = [ "coder" ];
         description = "What a GPU host or pod serves. A model server serves one model.";
       };
+      embedding_model = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "embedder";
+        description = "What a GPU host or pod embeds with beside that, for the search: a key of {option}`bawn.fleet.models`, the same on all nodes.";
+      };
       memory_mib = mkOption {
         type = types.nullOr types.ints.positive;
         default = null;
@@ -263,7 +269,8 @@ let
         at = "bawn.fleet.nodes.${key}";
         serves = node.role == "gpu" || node.role == "pod";
         strangers = unknown fleet.models node.models;
-        needed = lib.foldl' builtins.add vramReserve (map need node.models);
+        served = node.models ++ lib.optional (node.embedding_model != null) node.embedding_model;
+        needed = lib.foldl' builtins.add vramReserve (map need served);
       in
       [
         (refuse (builtins.match "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" key == null)
@@ -286,8 +293,20 @@ let
           "${at}.models: names ${toString (lib.length node.models)} models; a ${node.role} serves exactly one."
         )
         (refuse (!serves && node.models != [ ]) "${at}.models: a ${node.role} serves no models; only gpu and pod do.")
-        (refuse (serves && strangers == [ ] && node.vram_mib != null && needed > node.vram_mib)
-          "${at}.vram_mib: ${list node.models} needs ${toString needed} MiB (weights, KV cache and ${toString vramReserve} MiB of buffers), but the GPU has ${toString node.vram_mib} MiB. Take a smaller quantisation or fewer context_tokens."
+        (refuse (!serves && node.embedding_model != null)
+          "${at}.embedding_model: a ${node.role} serves no models; only gpu and pod do."
+        )
+        (refuse (node.embedding_model != null && unknown fleet.models [ node.embedding_model ] != [ ])
+          "${at}.embedding_model: ${toString node.embedding_model} is not in bawn.fleet.models; ${knownModels}."
+        )
+        (refuse (lib.elem node.embedding_model node.models)
+          "${at}.embedding_model: ${toString node.embedding_model} is what the node generates with; one model can't do both."
+        )
+        (refuse (lib.length embedding > 1)
+          "${at}.embedding_model: nodes embed with ${list embedding}; two models' vectors don't compare. Name one."
+        )
+        (refuse (serves && unknown fleet.models served == [ ] && node.vram_mib != null && needed > node.vram_mib)
+          "${at}.vram_mib: ${list served} needs ${toString needed} MiB (weights, KV cache and ${toString vramReserve} MiB of buffers), but the GPU has ${toString node.vram_mib} MiB. Take a smaller quantisation or fewer context_tokens."
         )
       ]
     ) fleet.nodes
@@ -319,6 +338,10 @@ let
         (refuse (fleet.models ? ${alias}) "bawn.fleet.aliases.${alias}: a model has this name already; choose another.")
       ]) fleet.aliases
     );
+
+  embedding = lib.unique (
+    lib.filter (model: model != null) (lib.mapAttrsToList (_: node: node.embedding_model) fleet.nodes)
+  );
 
   host = lib.removePrefix "https://" fleet.tailnet.server_url;
   headscales = nodesOf "headscale";

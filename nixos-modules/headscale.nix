@@ -136,7 +136,7 @@ in
         type = types.nullOr types.str;
         default = null;
         example = "2001:db8::10";
-        description = "Public IPv6 address of this host, likewise.";
+        description = "Public IPv6 address of this host, likewise. Where only one of the two is named, each node that joins looks for the other for three seconds.";
       };
     };
     acmeEmail = mkOption {

@@ -9,11 +9,10 @@ let
   inherit (lib) mkOption types;
   cfg = config.bawn.modelServer;
   hardening = import ./hardening.nix;
-  inherit (config.bawn) weights nvidia fleet;
+  inherit (config.bawn) weights nvidia;
   port = config.bawn.ports.gpu;
   onTailnet = cfg.listenAddress == null;
   isGpuNode = config.bawn.role == "gpu";
-  model = if weights.model == null then null else fleet.models.${weights.model} or null;
 
   # As the server finds it itself where no name is given.
   alias = settings'.alias or (lib.removeSuffix ".gguf" (baseNameOf (toString settings'.model)));
@@ -25,6 +24,7 @@ let
     n_gpu_layers = if nvidia.enable then -1 else 0;
   }
   // lib.optionalAttrs (weights.model != null) { alias = weights.model; }
+  // lib.optionalAttrs (weights.embeddingPath != null) { embedding_model = weights.embeddingPath; }
   // lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
   // {
     token_file = lib.optionalString (cfg.tokenFile != null) "/run/credentials/bawn-model-server.service/token";
@@ -93,8 +93,8 @@ in
     };
     memoryMiB = mkOption {
       type = types.ints.positive;
-      default = 2048 + (if model == null then 4096 else model.size_mib + model.kv_mib);
-      defaultText = lib.literalMD "size and KV cache of the model, and 2 GiB";
+      default = 2048 + (if weights.neededMiB == 0 then 4096 else weights.neededMiB);
+      defaultText = lib.literalMD "size and KV cache of the models, and 2 GiB";
       example = 32768;
       description = "Cap on main memory, in MiB. On a GPU most of it is the weights' file as it is mapped while it loads.";
     };

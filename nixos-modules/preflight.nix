@@ -7,12 +7,11 @@
 }:
 let
   cfg = config.bawn.preflight;
-  inherit (config.bawn) nvidia self fleet;
+  inherit (config.bawn) nvidia self;
   hardening = import ./hardening.nix;
   library = config.hardware.nvidia.package.version;
 
-  model = if config.bawn.weights.model == null then null else fleet.models.${config.bawn.weights.model} or null;
-  planned = if model == null then 0 else model.size_mib + model.kv_mib;
+  planned = config.bawn.weights.neededMiB;
   promised = if self == null || self.vram_mib == null then 0 else self.vram_mib;
 
   check = pkgs.writeShellApplication {

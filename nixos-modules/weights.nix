@@ -13,19 +13,38 @@ let
   directory = "/var/lib/bawn-weights";
 
   key = if self == null || self.models == [ ] then null else builtins.head self.models;
-  model = if key == null then null else fleet.models.${key} or null;
+  embeddingKey = if self == null then null else self.embedding_model;
+  modelOf = key: if key == null then null else fleet.models.${key} or null;
+  model = modelOf key;
 
-  paths = {
-    store = toString (
-      pkgs.fetchurl {
-        name = model.file;
-        inherit (model) url sha256;
+  pathOf =
+    model:
+    if model == null || (cfg.source != "manual" && model.url == null) then
+      null
+    else
+      {
+        store = toString (
+          pkgs.fetchurl {
+            name = model.file;
+            inherit (model) url sha256;
+          }
+        );
+        # A file in the folder of its own hash has been checked against it.
+        download = "${directory}/${model.sha256}/${model.file}";
+        manual = "${directory}/${model.file}";
       }
-    );
-    # A file in the folder of its own hash has been checked against it.
-    download = "${directory}/${model.sha256}/${model.file}";
-    manual = "${directory}/${model.file}";
-  };
+      .${cfg.source};
+
+  fetch =
+    key: path:
+    "fetch ${
+      lib.escapeShellArgs [
+        key
+        (modelOf key).sha256
+        (modelOf key).url
+        path
+      ]
+    }";
 
   download = pkgs.writeShellApplication {
     name = "bawn-weights-download";
@@ -34,12 +53,6 @@ let
       pkgs.curl
     ];
     text = ''
-      wanted=${model.sha256}
-      target=${lib.escapeShellArg cfg.path}
-      part=${directory}/$wanted.part
-
-      [ -e "$target" ] && exit 0
-
       take() {
         echo "Checking the SHA-256 of $part."
         [ "$(sha256sum "$part" | cut -d ' ' -f 1)" = "$wanted" ] || return 1
@@ -47,24 +60,36 @@ let
         mv "$part" "$target"
       }
 
-      # Complete already, when power was cut before the check.
-      if [ -e "$part" ] && take; then exit 0; fi
+      fetch() {
+        key=$1 wanted=$2 url=$3 target=$4
+        part=${directory}/$wanted.part
 
-      if ! answer=$(curl --fail --location --proto '=https' --proto-redir '=https' --silent --show-error \
-        --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused \
-        --continue-at - --write-out '%{response_code}' --output "$part" -- ${lib.escapeShellArg model.url}); then
-        # No more to fetch, yet not the file: power was cut before all of it was on the disk, or the file has changed.
-        if [ "$answer" = 416 ]; then
-          rm "$part"
-          echo "$part was whole by its size only: it is deleted, and the next try begins anew." >&2
+        if [ -e "$target" ]; then return; fi
+
+        # Complete already, when power was cut before the check.
+        if [ -e "$part" ] && take; then return; fi
+
+        if ! answer=$(curl --fail --location --proto '=https' --proto-redir '=https' --silent --show-error \
+          --connect-timeout 20 --speed-limit 1000 --speed-time 60 --retry 5 --retry-connrefused \
+          --continue-at - --write-out '%{response_code}' --output "$part" -- "$url"); then
+          # No more to fetch, yet not the file: power was cut before all of it was on the disk, or the file has changed.
+          if [ "$answer" = 416 ]; then
+            rm "$part"
+            echo "$part was whole by its size only: it is deleted, and the next try begins anew." >&2
+          fi
+          exit 1
         fi
-        exit 1
-      fi
-      if ! take; then
-        rm "$part"
-        echo "The weights from ${model.url} don't have the SHA-256 that bawn.fleet.models.${key} names: they are deleted." >&2
-        exit 1
-      fi
+        if ! take; then
+          rm "$part"
+          echo "The weights from $url don't have the SHA-256 that bawn.fleet.models.$key names: they are deleted." >&2
+          exit 1
+        fi
+      }
+
+      ${fetch key cfg.path}
+    ''
+    + lib.optionalString (cfg.embeddingPath != null) ''
+      ${fetch embeddingKey cfg.embeddingPath}
     '';
   };
 in
@@ -106,10 +131,29 @@ in
     };
     path = mkOption {
       type = types.nullOr types.str;
-      default = if model == null || (cfg.source != "manual" && model.url == null) then null else paths.${cfg.source};
+      default = pathOf model;
       defaultText = lib.literalMD "by {option}`bawn.weights.source`";
       example = "/srv/models/coder.gguf";
       description = "Where the weights are.";
+    };
+    neededMiB = mkOption {
+      type = types.ints.unsigned;
+      readOnly = true;
+      internal = true;
+      default = lib.foldl' (sum: one: sum + one.size_mib + one.kv_mib) 0 (
+        lib.filter (one: one != null) [
+          model
+          (modelOf embeddingKey)
+        ]
+      );
+      description = "Memory of this node's models and their caches, computed.";
+    };
+    embeddingPath = mkOption {
+      type = types.nullOr types.str;
+      default = pathOf (modelOf embeddingKey);
+      defaultText = lib.literalMD "by {option}`bawn.weights.source`; null on a node without an `embedding_model`";
+      example = "/srv/models/embedder.gguf";
+      description = "Where the weights of the node's embedding model are.";
     };
   };
 
@@ -118,6 +162,10 @@ in
       {
         assertion = cfg.source == "manual" || (model != null && model.url != null);
         message = "bawn.weights.source: is ${cfg.source}, but bawn.fleet.models.${toString key}.url names no place to fetch the weights from.";
+      }
+      {
+        assertion = embeddingKey == null || cfg.embeddingPath != null;
+        message = "bawn.weights.source: is ${cfg.source}, but bawn.fleet.models.${toString embeddingKey}.url names no place to fetch the weights from.";
       }
     ];
 

@@ -101,9 +101,14 @@ else
   [ -r "$model" ] || refuse "$model isn't there: mount a volume that has it, or set BAWN_MODEL_URL and BAWN_MODEL_SHA256."
 fi
 
+embedding=$(jq --raw-output '.embedding_model // "" | split("/") | last // ""' <<< "$BAWN_SETTINGS")
+[ -z "$embedding" ] || [ -r "$weights/$embedding" ] ||
+  refuse "$weights/$embedding isn't there: mount a volume that has the embedding model."
+
 # Loopback: tailscaled without a TUN device hands what comes over the tailnet to 127.0.0.1.
-jq --arg model "$model" --arg token "$run/token" --argjson layers "$layers" \
-  '. * {host: "127.0.0.1", model: $model, token_file: $token, n_gpu_layers: $layers}' \
+jq --arg model "$model" --arg embedding "$weights/$embedding" --arg token "$run/token" --argjson layers "$layers" \
+  '. * {host: "127.0.0.1", model: $model, token_file: $token, n_gpu_layers: $layers}
+    | if .embedding_model then .embedding_model = $embedding else . end' \
   <<< "$BAWN_SETTINGS" > "$run/model-server.json"
 bawn model-server --settings "$run/model-server.json" --check || exit 1
 

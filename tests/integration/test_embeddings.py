@@ -13,7 +13,7 @@ import pytest
 
 from bawn.contracts.errors import ContextLengthExceeded
 from bawn.model_server.embedding.engine import EmbeddingEngine
-from bawn.search.embedding import EmbeddingClient
+from bawn.search.vectors.client import EmbeddingClient
 from support import tiny_embedder, tiny_gguf
 from support.bridges import TOKEN, Bridge, bridge_to
 from support.embedders import Batches, serving
@@ -133,9 +133,10 @@ async def test_nothing_of_a_text_reaches_a_log(hops: Hops) -> None:
 
 
 async def test_the_client_of_search_embeds_through_the_chain(hops: Hops) -> None:
-    client = EmbeddingClient(hops.bridge.client, "mini")
-    one, two = await client.embed(["one", "two"])
+    with httpx.Client(base_url=hops.bridge.client.base_url, headers=hops.bridge.client.headers, timeout=20) as http:
+        client = EmbeddingClient(http, "mini")
+        one, two = await asyncio.to_thread(client.embed, ["one", "two"])
+        with pytest.raises(ContextLengthExceeded) as refused:
+            await asyncio.to_thread(client.embed, ["short", "x " * 600])
     assert [list(one), list(two)] == [pytest.approx(v, abs=1e-6) for v in await vectors(hops.server, ["one", "two"])]
-    with pytest.raises(ContextLengthExceeded) as refused:
-        await client.embed(["short", "x " * 600])
     assert (refused.value.prompt_tokens, refused.value.context_tokens) == (602, 512)

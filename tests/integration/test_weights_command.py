@@ -26,6 +26,7 @@ from support.weights_server import WeightsServer, serving
 
 BAWN = [sys.executable, "-c", "from bawn.cli import main; main()"]
 CONTENT = b"GGUF" + random.Random(7).randbytes(3 << 20)
+QWEN = "Qwen3.6-27B-Q4_K_M.gguf"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 FLEET = """
@@ -249,14 +250,18 @@ def test_a_node_of_the_fleet_gets_its_weights_over_https(tmp_path: Path) -> None
         file.write((tmp_path / "public.pem").read_bytes())
     trusted = {"SSL_CERT_FILE": str(tmp_path / "public.pem")}
     with serving(CONTENT, certificate=certificate) as server:
-        url = server.url("Qwen3.6-27B-Q4_K_M.gguf", scheme="https")
+        url = server.url(QWEN, scheme="https")
         pinned = weights("pin", url, **trusted)
         assert pinned.returncode == 0, pinned.stderr
         fleet = tmp_path / "fleet.toml"
-        fleet.write_text(f"{FLEET}\n{pinned.stdout}", encoding="utf-8")
+        # The second is of the same content here: it is the other file that counts.
+        embedding = pinned.stdout.replace("models.coder", "models.embedder").replace(QWEN, "embedder.gguf")
+        served = FLEET.replace('models = ["coder"] }', 'models = ["coder"], embedding_model = "embedder" }')
+        fleet.write_text(f"{served}\n{pinned.stdout}\n{embedding}", encoding="utf-8")
         done = weights("fetch", fleet, "--node", "gpu", "--to", tmp_path / "weights", **trusted)
         assert done.returncode == 0, done.stderr
-        assert (tmp_path / "weights" / "Qwen3.6-27B-Q4_K_M.gguf").read_bytes() == CONTENT
+        assert done.stdout.splitlines() == [str(tmp_path / "weights" / name) for name in (QWEN, "embedder.gguf")]
+        assert (tmp_path / "weights" / QWEN).read_bytes() == CONTENT
         distrusted = weights("pin", url)
         assert distrusted.returncode == 2
         assert "the certificate is not trusted: self-signed certificate" in distrusted.stderr

@@ -121,7 +121,7 @@ let
     # A GPU host without a GPU, whose model server runs on the CPU: what machines without a card can boot.
     gpu-without-card =
       (flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.enable = false; } ]; }).config;
-    # A GPU host whose fleet says where the weights are, and what they are.
+    # A GPU host that embeds, too, and whose fleet says where the weights are, and what they are.
     gpu-with-download =
       (flake.nixosConfigurations.gpu.extendModules {
         modules = [
@@ -129,6 +129,13 @@ let
             bawn.fleet.models.coder = {
               url = "https://weights.example.org/Qwen3.6-27B-Q4_K_M.gguf";
               sha256 = lib.concatStrings (lib.genList (_: "0123456789abcdef") 4);
+            };
+            bawn.fleet.nodes.gpu.embedding_model = "embedder";
+            bawn.fleet.models.embedder = {
+              file = "embedder.gguf";
+              size_mib = 600;
+              url = "https://weights.example.org/embedder.gguf";
+              sha256 = lib.concatStrings (lib.genList (_: "fedcba9876543210") 4);
             };
           }
         ];
@@ -158,7 +165,10 @@ let
             bawn.headscale = {
               certificateFile = "/var/lib/certificates/certificate.pem";
               certificateKeyFile = "/var/lib/certificates/key.pem";
-              publicAddresses.ipv4 = "10.88.0.1";
+              publicAddresses = {
+                ipv4 = "10.88.0.1";
+                ipv6 = "fd88:0:0:1::1";
+              };
             };
           }
         ];

@@ -62,6 +62,50 @@ in
   model-does-not-fit = refused (fleet {
     nodes.gpu.vram_mib = force 16384;
   }) "bawn.fleet.nodes.gpu.vram_mib: coder needs 22524 MiB";
+  gateway-that-embeds = refused (fleet {
+    nodes.gateway.embedding_model = "coder";
+  }) "bawn.fleet.nodes.gateway.embedding_model: a gateway serves no models";
+  unknown-embedding-model = refused (fleet {
+    nodes.gpu.embedding_model = "embeder";
+  }) "bawn.fleet.nodes.gpu.embedding_model: embeder is not in bawn.fleet.models; known: coder.";
+  embeds-with-what-generates = refused (fleet {
+    nodes.gpu.embedding_model = "coder";
+    nodes.gpu.vram_mib = force 65536;
+  }) "bawn.fleet.nodes.gpu.embedding_model: coder is what the node generates with";
+  two-embedding-models = refused (fleet {
+    nodes.gpu.embedding_model = "small";
+    nodes.gpu2 = {
+      role = "gpu";
+      models = [ "coder" ];
+      embedding_model = "large";
+    };
+    models.small = {
+      file = "small.gguf";
+      size_mib = 100;
+    };
+    models.large = {
+      file = "large.gguf";
+      size_mib = 100;
+    };
+  }) "nodes embed with small, large; two models' vectors don't compare.";
+  embedding-model-does-not-fit = refused (fleet {
+    nodes.gpu.embedding_model = "embedder";
+    models.embedder = {
+      file = "embedder.gguf";
+      size_mib = 2500;
+    };
+  }) "bawn.fleet.nodes.gpu.vram_mib: coder, embedder needs 25024 MiB";
+  embedding-weights-from-nowhere = refused {
+    host = "gpu";
+    module.bawn = {
+      weights.source = "download";
+      fleet.nodes.gpu.embedding_model = "embedder";
+      fleet.models.embedder = {
+        file = "embedder.gguf";
+        size_mib = 100;
+      };
+    };
+  } "bawn.weights.source: is download, but bawn.fleet.models.embedder.url names no place";
   unknown-model-of-person = refused (fleet {
     people.ada.models = [ "writer" ];
   }) "bawn.fleet.people.ada.models: writer is not in bawn.fleet.models";

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bawn.model_server.settings import default_model_path
+from support import tiny_embedder
 from support.headscale import Headscale
 from support.nix import ROOT
 from support.ports import free_port
@@ -57,9 +58,15 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
     """A pod on the CPU that is starting."""
     binaries, model = tailnet_binaries(), default_model_path()
     assert model is not None
+    volume, port = tmp_path / "weights", free_port()
+    volume.mkdir()
+    (volume / model.name).symlink_to(model)
+    tiny_embedder.write(volume / "embedder.gguf")
+    settings = {"model": model.name, "alias": "coder", "n_ctx": 1024, "n_slots": 1, "port": port}
+    settings |= {"embedding_model": "/var/lib/bawn-models/embedder.gguf", "embedding_alias": "embedder"}
     headscale = Headscale(binaries, tmp_path)
     headscale.policy.write_text(json.dumps({"tagOwners": {"tag:pod": []}, "acls": []}), encoding="utf-8")
-    log, port = tmp_path / "pod.log", free_port()
+    log = tmp_path / "pod.log"
     with headscale.running(), log.open("wb") as output:
         key = headscale.ask("preauthkeys", "create", "--tags", "tag:pod", "--ephemeral", "--expiration", "5m")["key"]
         process = subprocess.Popen(
@@ -68,11 +75,9 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
                 "PATH": f"{binaries}:{Path(sys.executable).parent}:/usr/bin:/bin",
                 "HOME": str(tmp_path),
                 "BAWN_RUN": str(tmp_path / "run"),
-                "BAWN_WEIGHTS": str(model.parent),
+                "BAWN_WEIGHTS": str(volume),
                 "BAWN_NODE": "rented",
-                "BAWN_SETTINGS": json.dumps(
-                    {"model": model.name, "alias": "coder", "n_ctx": 1024, "n_slots": 1, "port": port}
-                ),
+                "BAWN_SETTINGS": json.dumps(settings),
                 "BAWN_LOGIN_SERVER": json.loads(headscale.config.read_text(encoding="utf-8"))["server_url"],
                 "BAWN_TAILNET_KEY": key,
                 "BAWN_TOKEN": TOKEN,
@@ -90,6 +95,8 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
 
 async def test_a_pod_joins_by_its_tag_serves_on_loopback_and_ends_with_its_tailscaled(pod: Pod) -> None:
     await until(pod.serves, within_s=120)
+    listed = httpx.get(f"{pod.url}/v1/models", headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False).json()
+    assert [card["id"] for card in listed["data"]] == ["coder", "embedder"]
     await until(lambda: "has joined the tailnet" in pod.said(), within_s=60)
     (node,) = pod.headscale.ask("nodes", "list")
     assert node["given_name"] == "rented"

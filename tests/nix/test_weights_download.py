@@ -17,6 +17,8 @@ from support.weights_server import WeightsServer, serving
 SCRIPT = GOLDEN / "gpu-with-download" / "files" / "bawn-weights-download"
 URL = "https://weights.example.org/Qwen3.6-27B-Q4_K_M.gguf"
 PINNED = "0123456789abcdef" * 4
+EMBEDDER_URL = "https://weights.example.org/embedder.gguf"
+EMBEDDER_PINNED = "fedcba9876543210" * 4
 DIRECTORY = "/var/lib/bawn-weights"
 CONTENT = os.urandom(100_000)
 RIGHT = hashlib.sha256(CONTENT).hexdigest()
@@ -46,7 +48,9 @@ class Host:
         """Run the script with the placeholders mapped to this machine's programs, and the test's file and folder."""
         text = SCRIPT.read_text(encoding="utf-8").replace("@bash@/bin/bash", "/usr/bin/env bash")
         text = re.sub(r"^export PATH=.*$", "", text, flags=re.MULTILINE)
-        for of_host, here in {URL: self.url(scheme), PINNED: self.wanted, DIRECTORY: str(self.folder)}.items():
+        places = {URL: self.url(scheme), PINNED: self.wanted, DIRECTORY: str(self.folder)}
+        places |= {EMBEDDER_URL: self.server.url("embedder.gguf", scheme="https"), EMBEDDER_PINNED: RIGHT}
+        for of_host, here in places.items():
             assert of_host in text
             text = text.replace(of_host, here)
         assert not re.search(r"@[a-z-]+@", text), "every placeholder must be mapped"
@@ -59,8 +63,13 @@ class Host:
             check=False,
         )
 
+    @property
+    def embedder(self) -> Path:
+        """The other weights, which are there already unless a test takes them away."""
+        return self.folder / RIGHT / "embedder.gguf"
+
     def left(self) -> list[Path]:
-        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+        return sorted(path for path in self.folder.rglob("*") if path.is_file() and path != self.embedder)
 
 
 @pytest.fixture
@@ -77,7 +86,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
     folder = tmp_path / "weights"
     folder.mkdir()
     with serving(CONTENT, certificate=both) as server:
-        yield Host(folder, server, certificate)
+        host = Host(folder, server, certificate)
+        host.embedder.parent.mkdir()
+        host.embedder.write_bytes(CONTENT)
+        yield host
 
 
 def test_the_right_weights_lie_in_the_folder_of_their_hash_and_are_not_fetched_again(host: Host) -> None:
@@ -87,6 +99,14 @@ def test_the_right_weights_lie_in_the_folder_of_their_hash_and_are_not_fetched_a
     assert host.weights.read_bytes() == CONTENT
     assert host.fetch().returncode == 0
     assert len(host.server.requests) == 1
+
+
+def test_a_model_that_embeds_is_fetched_after_the_one_that_generates(host: Host) -> None:
+    host.embedder.unlink()
+    done = host.fetch()
+    assert done.returncode == 0, done.stderr
+    assert [host.weights.read_bytes(), host.embedder.read_bytes()] == [CONTENT, CONTENT]
+    assert len(host.server.requests) == 2
 
 
 def test_weights_with_another_hash_are_deleted_and_told_of(host: Host) -> None:

@@ -85,7 +85,7 @@ def test_a_gateway_knows_every_model_server_by_its_name_on_the_tailnet() -> None
     assert [(upstream.name, upstream.url, upstream.models) for upstream in settings.upstreams] == [
         ("gpu-1", "http://gpu-1.mesh.works.example:8000", ["coder"]),
         ("gpu-2", "http://gpu-2.mesh.works.example:8000", ["coder"]),
-        ("gpu-3", "http://gpu-3.mesh.works.example:8000", ["writer"]),
+        ("gpu-3", "http://gpu-3.mesh.works.example:8000", ["embedder", "writer"]),
     ]
 
 

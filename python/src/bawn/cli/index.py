@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bawn.cli import index_report, meilisearch
+from bawn.cli import embedding, index_report, meilisearch
 from bawn.contracts.errors import RequestError, SettingsError
 from bawn.contracts.repositories import is_address
 from bawn.contracts.search import INDEXES, Index
@@ -22,6 +22,7 @@ from bawn.indexer.remote import Remote
 from bawn.indexer.run import Outcome, run_index
 from bawn.search.backend import NoIndex
 from bawn.search.opening import IndexPlace
+from bawn.search.placement import embedding_settings
 from bawn.search.tools import CODE_INDEX
 from bawn.service.settings import state_dir
 
@@ -41,6 +42,8 @@ def command() -> None:
 
 command.add_command(meilisearch.command, "meilisearch")
 command.add_command(index_report.command, "report")
+command.add_command(embedding.settings, "embedding")
+command.add_command(embedding.embed, "embed")
 
 
 @command.command()
@@ -124,8 +127,9 @@ def remove(name: str, index_dir: Path | None) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--rebuild", is_flag=True, help="Make the whole index anew; the old one serves until it is done.")
 @click.option("--no-fetch", is_flag=True, help="Take repositories that have a URL as they were fetched last.")
+@click.option("--no-embed", is_flag=True, help="Leave the vectors as they are; `bawn index embed` makes them.")
 @INDEX_OPTION
-def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, index_dir: Path | None) -> None:
+def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, no_embed: bool, index_dir: Path | None) -> None:
     """Bring the index up to date with the registered repositories, or with those of NAMES."""
     index_dir = index_dir or state_dir() / "index"
     well = True
@@ -140,6 +144,8 @@ def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, index_dir: Path |
         sys.exit(1)
     for outcome in outcomes:
         click.echo(_summary(outcome), err=outcome.error is not None)
+    if not no_embed and embedding_settings(index_dir) is not None:
+        well = embedding.embed_now(index_dir) and well
     if not well or any(outcome.error for outcome in outcomes):
         sys.exit(1)
 

@@ -43,6 +43,8 @@ def command(
         return
     if not result.chunks:
         click.echo("Nothing found.")
+    elif result.note:
+        click.secho(result.note, dim=True)
     words = set(read_query(text).words)
     for chunk in result.chunks:
         symbols = "  " + ", ".join(chunk.symbols[:5]) if chunk.symbols else ""

@@ -84,24 +84,25 @@ def fetch_command(
 
     What an interrupted run has left is gone on with; the file has its name only when it is whole and its SHA-256 is
     right. One that is there already is verified. FLEET is by default /etc/bawn/fleet.json, and needs --node or --model;
-    URL needs --sha256. Prints the file's path.
+    URL needs --sha256. Prints the path of each file: a node may have a second model, which embeds.
     """
     if source is not None and "://" in source:
         if node or model_name:
             raise SettingsError("--node, --model: belong to a fleet's file, not to a URL.")
-        wanted = _of_url(source, sha256, name)
+        wanted = [_of_url(source, sha256, name)]
     else:
         if sha256 or name:
             raise SettingsError("--sha256, --as: belong to a URL; a fleet's file has its own.")
         wanted = _of_fleet(load(named_or_installed(Path(source) if source else None), caps=False), node, model_name)
-    with shown(wanted.file, sys.stderr) as progress:
-        if carried is not None:
-            brought = take(wanted, carried, folder, progress)
-        else:
-            with new_client() as client:
-                brought = fetch(wanted, folder, client, progress)
-    click.echo(f"{wanted.file}: {brought.way}, {brought.size:,} bytes; the SHA-256 is right.", err=True)
-    click.echo(brought.path)
+    for one in wanted:
+        with shown(one.file, sys.stderr) as progress:
+            if carried is not None:
+                brought = take(one, carried, folder, progress)
+            else:
+                with new_client() as client:
+                    brought = fetch(one, folder, client, progress)
+        click.echo(f"{one.file}: {brought.way}, {brought.size:,} bytes; the SHA-256 is right.", err=True)
+        click.echo(brought.path)
 
 
 @command.command()
@@ -137,16 +138,20 @@ def _of_url(url: str, sha256: str | None, name: str | None) -> Wanted:
     return Wanted(_file(name or file_name(address)), sha256.lower(), str(address))
 
 
-def _of_fleet(fleet: Fleet, node: str | None, name: str | None) -> Wanted:
-    if (node is None) == (name is None):
+def _of_fleet(fleet: Fleet, node: str | None, name: str | None) -> list[Wanted]:
+    if node is None and name is not None:
+        return [_of_model(fleet, fleet.aliases.get(name, name))]
+    if node is None or name is not None:
         raise SettingsError("--node, --model: name one of the two; whose weights?")
-    if node is not None:
-        if node not in fleet.nodes:
-            raise SettingsError(f"--node: {node} is no node of the fleet; known: {listed(fleet.nodes)}.")
-        if fleet.nodes[node].role not in SERVING_ROLES:
-            raise SettingsError(f"--node: {node} is a {fleet.nodes[node].role} and serves no model.")
-        name = fleet.nodes[node].models[0]
-    key = fleet.aliases.get(name or "", name or "")
+    if node not in fleet.nodes:
+        raise SettingsError(f"--node: {node} is no node of the fleet; known: {listed(fleet.nodes)}.")
+    serving = fleet.nodes[node]
+    if serving.role not in SERVING_ROLES:
+        raise SettingsError(f"--node: {node} is a {serving.role} and serves no model.")
+    return [_of_model(fleet, one) for one in (serving.models[0], serving.embedding_model) if one is not None]
+
+
+def _of_model(fleet: Fleet, key: str) -> Wanted:
     if key not in fleet.models:
         raise SettingsError(f"--model: there is no model {key}; known: {listed({**fleet.models, **fleet.aliases})}.")
     model = fleet.models[key]

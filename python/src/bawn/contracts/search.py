@@ -33,10 +33,12 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.path}:{self.start_line}"
 
 
-class SearchResult(msgspec.Struct, frozen=True):
+class SearchResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answer of `search_code`, best first."""
 
     chunks: list[Chunk]
+    note: str = ""
+    """What the ranking had to do without."""
 
 
 class FileSlice(msgspec.Struct, frozen=True):

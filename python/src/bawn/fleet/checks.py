@@ -8,7 +8,7 @@ from bawn.contracts.repositories import wrong_address
 from bawn.fleet import naming
 from bawn.fleet.memory import memory_problems
 from bawn.fleet.problems import Problem, key_of, listed
-from bawn.fleet.schema import INDEXES, ROLES, SERVING_ROLES, Fleet, Model, Node, Repository
+from bawn.fleet.schema import BUFFERS_MIB, INDEXES, ROLES, SERVING_ROLES, Fleet, Model, Node, Repository
 from bawn.fleet.tailnet import tailnet_problems
 
 
@@ -90,20 +90,38 @@ def _serving(fleet: Fleet, at: str, node: Node) -> Iterator[Problem]:
     if node.role not in SERVING_ROLES:
         if node.models:
             yield Problem(f"{at}.models", f"a {node.role} serves no models; only gpu and pod do.")
+        if node.embedding_model is not None:
+            yield Problem(f"{at}.embedding_model", f"a {node.role} serves no models; only gpu and pod do.")
         return
     if len(node.models) != 1:
         yield Problem(f"{at}.models", f"names {len(node.models)} models; a {node.role} serves exactly one.")
     for name in _unknown(node.models, fleet.models):
         yield Problem(f"{at}.models", f"there is no model {name}; known: {listed(fleet.models)}.")
-    if node.vram_mib is not None and node.vram_mib > 0 and len(node.models) == 1 and node.models[0] in fleet.models:
-        name = node.models[0]
-        need = fleet.models[name].vram_mib
-        if need > node.vram_mib:
+    yield from _embedding(fleet, at, node)
+    served = [name for name in (*node.models, node.embedding_model) if name is not None]
+    if node.vram_mib is not None and node.vram_mib > 0 and served and all(name in fleet.models for name in served):
+        need = BUFFERS_MIB + sum(fleet.models[name].size_mib + fleet.models[name].kv_mib for name in served)
+        if need > node.vram_mib and len(node.models) == 1:
             yield Problem(
                 f"{at}.vram_mib",
-                f"{name} needs {need} MiB (weights, KV cache and buffers), but the GPU has {node.vram_mib} MiB; "
-                "take a smaller quantisation or fewer context_tokens.",
+                f"{listed(served)} needs {need} MiB (weights, KV cache and buffers), but the GPU has {node.vram_mib} "
+                "MiB; take a smaller quantisation or fewer context_tokens.",
             )
+
+
+def _embedding(fleet: Fleet, at: str, node: Node) -> Iterator[Problem]:
+    name = node.embedding_model
+    if name is None:
+        return
+    if name not in fleet.models:
+        yield Problem(f"{at}.embedding_model", f"there is no model {name}; known: {listed(fleet.models)}.")
+    elif name in node.models:
+        yield Problem(f"{at}.embedding_model", f"{name} is what the node generates with; one model can't do both.")
+    if name != fleet.embedding_model:
+        yield Problem(
+            f"{at}.embedding_model",
+            f"is {name}, and another node embeds with {fleet.embedding_model}; two models' vectors don't compare.",
+        )
 
 
 def _people(fleet: Fleet) -> Iterator[Problem]:
@@ -127,7 +145,8 @@ def _people(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _models(fleet: Fleet) -> Iterator[Problem]:
-    served = {name for node in fleet.of_role(*SERVING_ROLES).values() for name in node.models}
+    serving = fleet.of_role(*SERVING_ROLES).values()
+    served = {name for node in serving for name in (*node.models, node.embedding_model)}
     for name, model in fleet.models.items():
         at = key_of("models", name)
         if not naming.MODEL.fullmatch(name):

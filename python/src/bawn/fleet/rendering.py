@@ -7,7 +7,7 @@ import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.fleet.problems import listed
-from bawn.fleet.schema import BRIDGE_PORT, GATEWAY_PORT, MODEL_SERVER_PORT, SERVING_ROLES, Fleet
+from bawn.fleet.schema import BRIDGE_PORT, GATEWAY_PORT, MODEL_SERVER_PORT, SERVING_ROLES, Fleet, Node
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ def render(fleet: Fleet, name: str, places: Places) -> dict[str, bytes]:
     if node.role == "gateway":
         return {"gateway.json": _encoded(_gateway(fleet, places))}
     if node.role in SERVING_ROLES:
-        return {"model-server.json": _encoded(_model_server(fleet, node.models[0], places))}
+        return {"model-server.json": _encoded(_model_server(fleet, node, places))}
     if node.role == "laptop":
         return {"bridge.json": _encoded(_bridge(fleet, name, places))}
     return {}
@@ -70,7 +70,7 @@ def _gateway(fleet: Fleet, places: Places) -> dict[str, Any]:
             "name": name,
             "url": f"http://{fleet.address(name)}:{MODEL_SERVER_PORT}",
             "token_file": places.upstream_token_file,
-            "models": sorted(node.models),
+            "models": sorted({*node.models, *([node.embedding_model] if node.embedding_model else [])}),
         }
         for name, node in fleet.of_role(*SERVING_ROLES).items()
     ]
@@ -97,16 +97,25 @@ def _person(fleet: Fleet, key: str) -> dict[str, Any]:
     }
 
 
-def _model_server(fleet: Fleet, name: str, places: Places) -> dict[str, Any]:
+def _model_server(fleet: Fleet, node: Node, places: Places) -> dict[str, Any]:
+    name = node.models[0]
     model = fleet.models[name]
-    return {
+    weights = PurePosixPath(places.weights_dir)
+    settings = {
         "host": places.host,
         "port": MODEL_SERVER_PORT,
-        "model": str(PurePosixPath(places.weights_dir) / model.file),
+        "model": str(weights / model.file),
         "alias": name,
         "n_ctx": model.context_tokens,
         "n_slots": model.slots,
         "token_file": places.token_file,
+    }
+    if node.embedding_model is None:
+        return settings
+    embedding = fleet.models[node.embedding_model]
+    return settings | {
+        "embedding_model": str(weights / embedding.file),
+        "embedding_alias": node.embedding_model,
     }
 
 

@@ -61,6 +61,8 @@ class Node(Settings, frozen=True):
     """The gateway that a laptop's bridge uses; may be left out where the fleet has one gateway."""
     models: list[str] = []
     """What a gpu or pod serves: one key of `models`."""
+    embedding_model: str | None = None
+    """What it embeds with beside that, for the search: a key of `models`, the same on all nodes."""
     memory_mib: int | None = None
     """Main memory."""
     vram_mib: int | None = None
@@ -84,11 +86,6 @@ class Model(Settings, frozen=True):
     """Where the weights are fetched from; without it they are put on the host by hand."""
     sha256: str | None = None
     """SHA-256 of the file in hexadecimal, which fetched weights must have."""
-
-    @property
-    def vram_mib(self) -> int:
-        """What the model takes on its GPU: weights, KV cache, and what CUDA and its compute buffers need."""
-        return self.size_mib + self.kv_mib + BUFFERS_MIB
 
 
 BUFFERS_MIB: Final = 1024
@@ -131,6 +128,11 @@ class Fleet(Settings, frozen=True):
     pods: dict[str, dict[str, Any]] = {}
     budgets: dict[str, dict[str, Any]] = {}
     """What a person may use a day, by the person's key."""
+
+    @property
+    def embedding_model(self) -> str | None:
+        """The model that the search embeds with, if a node serves one."""
+        return next((n.embedding_model for n in self.of_role(*SERVING_ROLES).values() if n.embedding_model), None)
 
     def of_role(self, *roles: str) -> dict[str, Node]:
         """The nodes that have one of `roles`, sorted by name."""

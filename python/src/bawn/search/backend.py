@@ -59,6 +59,10 @@ class SearchBackend(Protocol):
         """Repository and path of every file in `scope`, sorted."""
         ...
 
+    def blobs(self, repo: str) -> dict[str, str]:
+        """Blob hash of each file of a repository by its path."""
+        ...
+
     def documents(self, files: Sequence[tuple[str, str]]) -> list[IndexDocument]:
         """All chunks of some files, given by repository and path, in no order."""
         ...

@@ -178,6 +178,10 @@ class EmbeddedIndex:
         entries = (term.split(_ENTRY_SEPARATOR) for term, _ in self._terms("entry", prefix, within))
         return sorted({(repo, path) for repo, path, _ in entries})
 
+    def blobs(self, repo: str) -> dict[str, str]:
+        """See `SearchBackend.blobs`."""
+        return {path: blob for path, blob, _ in self.entries(repo)}
+
     def count(self, repo: str) -> tuple[int, int]:
         """See `SearchBackend.count`."""
         entries = self.entries(repo)
@@ -229,7 +233,7 @@ class EmbeddedPublisher:
 
     def files(self, repo: str) -> dict[str, str]:
         """See `IndexPublisher.files`."""
-        return {path: blob for path, blob, _ in self._reader.entries(repo)}
+        return self._reader.blobs(repo)
 
     def repos(self) -> list[str]:
         """Names of the repositories that have committed documents, sorted."""

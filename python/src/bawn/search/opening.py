@@ -10,7 +10,8 @@ from bawn.search.backend import NoIndex, SearchBackend
 from bawn.search.embedded import EmbeddedIndex
 from bawn.search.meilisearch.reading import MeilisearchIndex
 from bawn.search.meilisearch.server import Server, connect
-from bawn.search.placement import MeilisearchSettings, meilisearch_settings
+from bawn.search.placement import MeilisearchSettings, embedding_settings, meilisearch_settings
+from bawn.search.vectors.nearness import Embedder
 from bawn.service.settings import read_secret
 
 _SEARCH_S: Final = 10.0
@@ -34,6 +35,7 @@ class IndexPlace:
         self._lock = Lock()
         self._embedded: EmbeddedIndex | None = None
         self._remote: tuple[MeilisearchSettings, MeilisearchIndex] | None = None
+        self._embedder: Embedder | None = None
 
     def exists(self) -> bool:
         """Whether it was made, or is a server's, which alone knows."""
@@ -54,6 +56,23 @@ class IndexPlace:
                 return self._opened_embedded() if settings is None else self._opened_remote(settings)
             except SettingsError as error:
                 raise Unavailable(str(error)) from error
+
+    def embedder(self) -> Embedder | None:
+        """The embedding model of the directory; None where it has none.
+
+        Raises:
+            Unavailable: its settings can't work; the message says how to mend that.
+        """
+        with self._lock:
+            try:
+                settings = embedding_settings(self._index_dir)
+                if settings is None:
+                    self._embedder = None
+                elif self._embedder is None or self._embedder.settings != settings:
+                    self._embedder = Embedder(self._index_dir, self._index, settings)
+            except SettingsError as error:
+                raise Unavailable(str(error)) from error
+            return self._embedder
 
     @property
     def _folder(self) -> Path:

@@ -12,6 +12,7 @@ import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import Index
+from bawn.search.vectors.settings import EmbeddingSettings, check_embedding, token_path
 from bawn.service.settings import Settings, read_secret, read_settings
 
 _FILE: Final = "index.json"
@@ -29,11 +30,13 @@ class MeilisearchSettings(Settings, frozen=True):
     """Its name there, where that is another than ours."""
 
 
-class IndexSettings(Settings, frozen=True):
+class IndexSettings(Settings, frozen=True, omit_defaults=True):
     """`index.json` of an index directory."""
 
     meilisearch: dict[Index, MeilisearchSettings] = {}
     """Indexes that a Meilisearch server has; all others are embedded ones."""
+    embedding: EmbeddingSettings | None = None
+    """The model that chunks and questions are embedded with; None: words alone rank."""
 
 
 def meilisearch_settings(index_dir: Path, index: Index) -> MeilisearchSettings | None:
@@ -45,14 +48,28 @@ def meilisearch_settings(index_dir: Path, index: Index) -> MeilisearchSettings |
     return _read(index_dir).meilisearch.get(index)
 
 
+def embedding_settings(index_dir: Path) -> EmbeddingSettings | None:
+    """The embedding model of `index_dir`; None where it has none.
+
+    Raises:
+        SettingsError: `index.json` can't be read or can't work; names the key and what was expected.
+    """
+    return _read(index_dir).embedding
+
+
 def check_index_file(index_dir: Path) -> None:
     """Look whether the `index.json` of an index directory can work, if it has one.
 
     Raises:
         SettingsError: it can't be read, or something in it can't work, or a key can't be read.
     """
-    for settings in _read(index_dir).meilisearch.values():
-        read_secret(Path(settings.key_file))
+    settings = _read(index_dir)
+    for place in settings.meilisearch.values():
+        read_secret(Path(place.key_file))
+    for server in settings.embedding.servers if settings.embedding else ():
+        token = token_path(index_dir, server)
+        if token is not None:
+            read_secret(token)
 
 
 def _read(index_dir: Path) -> IndexSettings:
@@ -62,6 +79,8 @@ def _read(index_dir: Path) -> IndexSettings:
     settings = read_settings(file, IndexSettings)
     for index, place in settings.meilisearch.items():
         check_server(place.url, place.index or index, origin=f"{file}: meilisearch.{index}")
+    if settings.embedding is not None:
+        check_embedding(settings.embedding, origin=f"{file}: embedding")
     return settings
 
 
@@ -86,11 +105,29 @@ def use_meilisearch(index_dir: Path, index: Index, settings: MeilisearchSettings
     """
     if settings is not None:
         check_server(settings.url, settings.index or index, origin=f"meilisearch.{index}")
-    places = dict(_read(index_dir).meilisearch)
+    before = _read(index_dir)
+    places = dict(before.meilisearch)
     places.pop(index, None)
-    wanted = IndexSettings(meilisearch=places if settings is None else {**places, index: settings})
+    if settings is not None:
+        places[index] = settings
+    _write(index_dir, msgspec.structs.replace(before, meilisearch=places))
+
+
+def use_embedding(index_dir: Path, settings: EmbeddingSettings | None) -> None:
+    """Say which model embeds the texts of `index_dir` from now on; None for none.
+
+    Raises:
+        SettingsError: the settings can't work, or the file can't be read or written.
+    """
+    if settings is not None:
+        check_embedding(settings, origin="embedding")
+    _write(index_dir, msgspec.structs.replace(_read(index_dir), embedding=settings))
+
+
+def _write(index_dir: Path, wanted: IndexSettings) -> None:
     fresh = index_dir / f"{_FILE}.new"
     try:
+        index_dir.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(msgspec.json.format(msgspec.json.encode(wanted), indent=2))
         fresh.replace(index_dir / _FILE)
     except OSError as error:

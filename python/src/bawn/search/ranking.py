@@ -4,10 +4,12 @@ BM25F as in Robertson and Zaragoza, "The Probabilistic Relevance Framework" (200
 word in the fields are weighed and normalised for length before they saturate together.
 """
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -38,6 +40,13 @@ KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.
 MAX_CHUNKS_PER_FILE: Final = 3
 _SATURATION: Final = (1.0, 0.85, 0.7)
 """What the first, second and third chunk of one file keep of their score."""
+MEANING_AMONG: Final = 200
+"""Of so many chunks that the words put first the meaning counts, too."""
+MEANING_WEIGHT: Final = 0.3
+"""How much of the score it is."""
+
+Similarities = Callable[[Sequence[IndexDocument]], Sequence[float | None]]
+"""How near each of some documents is to the question in meaning, as a cosine; None where that isn't known."""
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -47,13 +56,41 @@ class Ranked(msgspec.Struct, frozen=True):
     score: float
 
 
-def rank(query: Query, documents: Sequence[IndexDocument], statistics: Statistics, limit: int) -> list[Ranked]:
-    """The best `limit` of `documents`, best first."""
+def rank(
+    query: Query,
+    documents: Sequence[IndexDocument],
+    statistics: Statistics,
+    limit: int,
+    similarities: Similarities | None = None,
+) -> list[Ranked]:
+    """The best `limit` of `documents`, best first, by their words, and by `similarities` where those are given."""
     weights = _inverse_frequencies(query, statistics)
     scored = [Ranked(document, _score(query, document, weights, statistics)) for document in documents]
     # The order never hangs on the order of the candidates: two backends give the same list.
-    scored.sort(key=lambda r: (-r.score, r.document.repo, r.document.path, r.document.start_line))
+    scored.sort(key=_order)
+    if similarities is not None:
+        scored = _with_meaning(query, scored, similarities)
     return _saturate(scored, limit)
+
+
+def _order(ranked: Ranked) -> tuple[float, str, str, int]:
+    return (-ranked.score, ranked.document.repo, ranked.document.path, ranked.document.start_line)
+
+
+def _with_meaning(query: Query, scored: list[Ranked], similarities: Similarities) -> list[Ranked]:
+    """Fuse both scores, each between nothing and the best of all; a chunk of unknown meaning has that of the middle."""
+    found = similarities([one.document for one in scored[:MEANING_AMONG]])
+    known = [one for one in found if one is not None]
+    if not known or scored[0].score <= 0.0:
+        return scored
+    best, least, range_ = scored[0].score, min(known), max(known) - min(known)
+    middle = median(known)
+    fused: list[Ranked] = []
+    for one, similarity in itertools.zip_longest(scored, found):
+        near = ((middle if similarity is None else similarity) - least) / range_ if range_ else 0.0
+        meaning = best * near * _kind_factor(query, one.document) if len(fused) < MEANING_AMONG else 0.0
+        fused.append(Ranked(one.document, (1.0 - MEANING_WEIGHT) * one.score + MEANING_WEIGHT * meaning))
+    return sorted(fused, key=_order)
 
 
 def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, float]:
@@ -87,11 +124,15 @@ def _score(query: Query, document: IndexDocument, weights: dict[str, float], sta
         return 1_000.0 / (1.0 + document.start_line / 1_000.0)
     score = bm25f(document, weights, statistics)
     score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
+    return score * _kind_factor(query, document)
+
+
+def _kind_factor(query: Query, document: IndexDocument) -> float:
     if document.kind in query.wants:
-        return score
+        return 1.0
     factor = KIND_FACTORS[document.kind]
     # Who asks by a name looks for the code that has it; prose may well be answered by documentation.
-    return score * (factor * factor if query.kind == "symbol" else factor)
+    return factor * factor if query.kind == "symbol" else factor
 
 
 def _definition_boost(query: Query, document: IndexDocument) -> float:

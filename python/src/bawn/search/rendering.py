@@ -30,7 +30,10 @@ def _header(chunk: Chunk) -> str:
 
 def render_chunks(result: SearchResult, budget_tokens: int) -> str:
     """The chunks, best first, in at most `budget_tokens` tokens; the last one that fits in part is cut at a line."""
-    return _chunks(result.chunks, budget_tokens * CHARACTERS_PER_TOKEN) if result.chunks else NOTHING_FOUND
+    if not result.chunks:
+        return NOTHING_FOUND
+    note = f"{result.note}\n\n" if result.note else ""
+    return note + _chunks(result.chunks, budget_tokens * CHARACTERS_PER_TOKEN - len(note))
 
 
 def _chunks(chunks: Sequence[Chunk], left: int) -> str:

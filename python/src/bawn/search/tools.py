@@ -19,11 +19,12 @@ from bawn.search.globs import path_pattern
 from bawn.search.grep import grep
 from bawn.search.opening import IndexPlace
 from bawn.search.outline import outline
-from bawn.search.query import read_query
+from bawn.search.query import Query, read_query
 from bawn.search.ranking import rank
 from bawn.search.reading import read_slice
 from bawn.search.results import chunk_of
 from bawn.search.symbols import find_symbol
+from bawn.search.vectors.nearness import AskedNearness
 
 CODE_INDEX: Final[Index] = "code"
 MAX_QUERY: Final = 4_000
@@ -95,9 +96,18 @@ class IndexSearch:
         if not asked.words:
             raise InvalidRequest("The query has no word to search for.", param="query")
         backend = self._backend()
-        documents = backend.candidates(asked.words, _scope(backend, repo, path, language))
-        ranked = rank(asked, documents, backend.statistics(asked.words), limit)
-        return SearchResult(chunks=[chunk_of(r.document, r.score) for r in ranked])
+        scope = _scope(backend, repo, path, language)
+        meaning = self._meaning(query, asked)
+        documents = backend.candidates(asked.words, scope)
+        ranked = rank(asked, documents, backend.statistics(asked.words), limit, meaning and meaning.of)
+        return SearchResult([chunk_of(r.document, r.score) for r in ranked], meaning.lacking if meaning else "")
+
+    def _meaning(self, query: str, asked: Query) -> AskedNearness | None:
+        """What a question means, which is being embedded while its words are looked up. A name means its words."""
+        if asked.kind != "prose":
+            return None
+        embedder = self._place.embedder()
+        return None if embedder is None else embedder.begin(query)
 
     def find_symbol(self, name: str, repo: str | None = None, path: str | None = None, limit: int = 10) -> SymbolResult:
         """See `bawn.search.symbols.find_symbol`.

@@ -111,6 +111,11 @@ class MeilisearchIndex:
         """See `SearchBackend.files`."""
         return sorted({(read_spelled(hit.repo), hit.path) for hit in self.listed(scope_filter(scope))})
 
+    def blobs(self, repo: str) -> dict[str, str]:
+        """See `SearchBackend.blobs`."""
+        hits = sorted(self.listed(scope_filter(Scope(repo=repo))), key=lambda hit: hit.published)
+        return {hit.path: hit.blob for hit in hits}
+
     def documents(self, files: Sequence[tuple[str, str]]) -> list[IndexDocument]:
         """See `SearchBackend.documents`."""
         if not files:

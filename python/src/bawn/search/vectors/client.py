@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import weakref
 from array import array
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -42,14 +43,19 @@ _FAILURE = msgspec.json.Decoder(_Failure)
 
 
 class EmbeddingClient:
-    """Embeds with one model of one server. Tries once: who asks knows best how long a retry may wait."""
+    """Embeds with one model of one server. Tries once: who asks knows best how long a retry may wait.
 
-    def __init__(self, client: httpx.AsyncClient, model: str) -> None:
-        """`client` knows the server's base URL (without `/v1`), its token, and all four timeouts."""
+    A synchronous client, as that of Meilisearch: searches and the indexer run in threads.
+    """
+
+    def __init__(self, client: httpx.Client, model: str) -> None:
+        """`client` knows the server's base URL (without `/v1`), its token, and all four timeouts; it is closed with
+        this."""
         self._client = client
+        weakref.finalize(self, client.close)
         self.model = model
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
         """One vector a text, in their order; at most as many texts as the server takes at once (ours: 2048).
 
         Raises:
@@ -62,8 +68,8 @@ class EmbeddingClient:
             return []
         body = {"model": self.model, "input": list(texts), "encoding_format": "base64"}
         try:
-            async with self._client.stream("POST", "/v1/embeddings", json=body) as answer:
-                content = await _content(answer)
+            with self._client.stream("POST", "/v1/embeddings", json=body) as answer:
+                content = _content(answer)
         except httpx.ConnectError as error:
             raise Unavailable("The server for embeddings can't be reached.") from error
         except httpx.TimeoutException as error:
@@ -75,9 +81,9 @@ class EmbeddingClient:
         return _vectors(content, len(texts))
 
 
-async def _content(answer: httpx.Response) -> bytes:
+def _content(answer: httpx.Response) -> bytes:
     content = bytearray()
-    async for piece in answer.aiter_bytes():
+    for piece in answer.iter_bytes():
         content += piece
         if len(content) > _MOST_BYTES:
             raise UpstreamBroken("The server for embeddings answers without end.")

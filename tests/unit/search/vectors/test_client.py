@@ -19,12 +19,12 @@ from bawn.contracts.errors import (
     UpstreamTimeout,
     openai_body,
 )
-from bawn.search.embedding import EmbeddingClient, Vector
+from bawn.search.vectors.client import EmbeddingClient, Vector
 
 
-async def embed(answer: Callable[[httpx.Request], httpx.Response], *texts: str) -> list[Vector]:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://server") as client:
-        return await EmbeddingClient(client, "mini").embed(texts)
+def embed(answer: Callable[[httpx.Request], httpx.Response], *texts: str) -> list[Vector]:
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://server") as client:
+        return EmbeddingClient(client, "mini").embed(texts)
 
 
 def listed(*vectors: Any) -> dict[str, Any]:
@@ -36,22 +36,22 @@ def packed(*numbers: float) -> str:
     return base64.b64encode(array("f", numbers).tobytes()).decode()
 
 
-async def test_vectors_come_in_the_order_of_their_texts_however_they_are_written():
+def test_vectors_come_in_the_order_of_their_texts_however_they_are_written():
     asked: list[Any] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append((request.url.path, json.loads(request.content)))
         return httpx.Response(200, json=listed((1, packed(3, 4)), (0, [1.5, 2.5])))
 
-    assert await embed(answer, "a", "b") == [array("f", [1.5, 2.5]), array("f", [3, 4])]
+    assert embed(answer, "a", "b") == [array("f", [1.5, 2.5]), array("f", [3, 4])]
     assert asked == [("/v1/embeddings", {"model": "mini", "input": ["a", "b"], "encoding_format": "base64"})]
 
 
-async def test_no_texts_are_no_request():
+def test_no_texts_are_no_request():
     def answer(_: httpx.Request) -> httpx.Response:
         raise AssertionError
 
-    assert await embed(answer) == []
+    assert embed(answer) == []
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ async def test_no_texts_are_no_request():
         (InternalError(), InternalError),
     ],
 )
-async def test_a_refusal_is_the_error_that_it_was(told: RequestError, expected: type[RequestError]):
+def test_a_refusal_is_the_error_that_it_was(told: RequestError, expected: type[RequestError]):
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(told.status, json=openai_body(told), headers=told.headers)
 
     with pytest.raises(expected) as raised:
-        await embed(answer, "a")
+        embed(answer, "a")
     assert (raised.value.status, raised.value.retry_after) == (told.status, told.retry_after)
     if isinstance(raised.value, ContextLengthExceeded):
         assert (raised.value.prompt_tokens, raised.value.context_tokens) == (900, 512)
@@ -87,9 +87,9 @@ async def test_a_refusal_is_the_error_that_it_was(told: RequestError, expected: 
         json.dumps(listed((0, [1.0]), (1, base64.b64encode(b"123").decode()))).encode(),
     ],
 )
-async def test_an_answer_that_fits_not_is_no_answer(content: bytes):
+def test_an_answer_that_fits_not_is_no_answer(content: bytes):
     with pytest.raises(UpstreamBroken):
-        await embed(lambda _: httpx.Response(200, content=content), "a", "b")
+        embed(lambda _: httpx.Response(200, content=content), "a", "b")
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ async def test_an_answer_that_fits_not_is_no_answer(content: bytes):
         (httpx.ReadError("gone"), UpstreamBroken),
     ],
 )
-async def test_a_server_that_is_not_there_is_told(failure: Exception, expected: type[RequestError]):
+def test_a_server_that_is_not_there_is_told(failure: Exception, expected: type[RequestError]):
     def answer(_: httpx.Request) -> httpx.Response:
         raise failure
 
     with pytest.raises(expected):
-        await embed(answer, "a")
+        embed(answer, "a")
     with pytest.raises(UpstreamBroken):
-        await embed(lambda _: httpx.Response(418, content=b"teapot"), "a")
+        embed(lambda _: httpx.Response(418, content=b"teapot"), "a")

@@ -1,0 +1,108 @@
+"""`bawn index embedding`, `bawn index embed`: let a model add to the ranking what words can't say."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bawn.contracts.errors import RequestError
+from bawn.indexer.embedding import EmbeddingProgress, embed_all
+from bawn.indexer.lock import writer_lock
+from bawn.search.placement import use_embedding
+from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
+from bawn.service.settings import state_dir
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_index_dir_option = click.option(
+    "--index", "index_dir", type=_FOLDER, help="Index directory; without it, `index` in bawn's state folder."
+)
+
+
+@click.group()
+def settings() -> None:
+    """Say which model embeds the chunks of an index, and the questions."""
+
+
+@settings.command()
+@click.option("--url", "urls", required=True, multiple=True, help="Of a server of /v1/embeddings: http://host:port.")
+@click.option(
+    "--token-file",
+    "token_files",
+    multiple=True,
+    help="File with the token that it wants, for each --url in turn; a relative name is a credential of the unit.",
+)
+@click.option("--model", required=True, help="As the servers name it.")
+@_index_dir_option
+def use(urls: tuple[str, ...], token_files: tuple[str, ...], model: str, index_dir: Path | None) -> None:
+    """Let a model embed: runs embed what they index, searches their questions.
+
+    Several servers are asked in turn until one can be reached.
+    """
+    if token_files and len(token_files) != len(urls):
+        raise click.UsageError("--token-file is needed for each --url, or for none.")
+    index_dir = index_dir or state_dir() / "index"
+    tokens = token_files or (None,) * len(urls)
+    servers = [EmbeddingServer(url=url, token_file=token) for url, token in zip(urls, tokens, strict=True)]
+    with writer_lock(index_dir):
+        use_embedding(index_dir, EmbeddingSettings(model=model, servers=servers))
+    click.echo(f"{index_dir}: `{model}` embeds from now on. Begin with `bawn index embed`.")
+
+
+@settings.command()
+@_index_dir_option
+def leave(index_dir: Path | None) -> None:
+    """Rank by words alone again; the vectors stay for another time."""
+    index_dir = index_dir or state_dir() / "index"
+    with writer_lock(index_dir):
+        use_embedding(index_dir, None)
+    click.echo(f"{index_dir}: words alone rank from now on.")
+
+
+@click.command()
+@_index_dir_option
+def embed(index_dir: Path | None) -> None:
+    """Embed the indexed chunks that have no vector yet; a server that is away is no error."""
+    if not embed_now(index_dir or state_dir() / "index"):
+        sys.exit(1)
+
+
+def embed_now(index_dir: Path) -> bool:
+    """Whether no server refused."""
+    console = Console(stderr=True)
+    with Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("vectors", total=None, state="")
+
+        def report(progress: EmbeddingProgress) -> None:
+            left = f"{progress.files_left:,} files left" if progress.files_left else ""
+            bar.update(
+                task, state=f"{progress.index}: {progress.embedded:,} texts  {progress.rate:.0f} a second  {left}"
+            )
+
+        try:
+            made = embed_all(index_dir, report)
+        except RequestError as error:
+            click.echo(f"bawn: {error}", err=True)
+            return False
+    for one in made:
+        click.echo(_summary(one))
+    return True
+
+
+def _summary(progress: EmbeddingProgress) -> str:
+    rate = f" ({progress.rate:.0f} a second)" if progress.embedded else ""
+    told = f"{progress.index}: {progress.embedded:,} texts embedded in {progress.seconds:.1f} s{rate}"
+    told += f"; {progress.chunks:,} chunks have a vector"
+    if progress.stopped:
+        told += f". {progress.stopped.rstrip('.')}: {progress.files_left:,} files are left for the next run"
+    return told

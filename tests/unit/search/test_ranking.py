@@ -1,0 +1,68 @@
+"""Ranking where the meaning of chunks counts beside their words."""
+
+from collections.abc import Sequence
+
+from bawn.search.backend import Statistics
+from bawn.search.documents import FIELDS, IndexDocument, Kind, field_words
+from bawn.search.query import read_query
+from bawn.search.ranking import MEANING_AMONG, rank
+
+QUESTION = read_query("how long until the next attempt")
+
+
+def document(path: str, text: str, kind: Kind = "source") -> IndexDocument:
+    return IndexDocument(
+        repo="app", branch="main", path=path, blob="b", commit="", kind=kind, language="python", start_line=1,
+        end_line=9, context="", symbols=[], text=text, words=field_words(path, "", [], text),
+    )  # fmt: skip
+
+
+def statistics(documents: Sequence[IndexDocument]) -> Statistics:
+    return Statistics(len(documents), dict.fromkeys(FIELDS, 5.0), dict.fromkeys(QUESTION.words, 1))
+
+
+def paths(documents: Sequence[IndexDocument], near: dict[str, float] | None) -> list[str]:
+    def similarities(asked: Sequence[IndexDocument]) -> list[float | None]:
+        assert near is not None
+        return [near.get(one.path) for one in asked]
+
+    chosen = None if near is None else similarities
+    return [one.document.path for one in rank(QUESTION, documents, statistics(documents), 10, chosen)]
+
+
+# Which of these is about waiting is nothing that its words say.
+A, B, C = (document(f"{name}.py", "attempt of something, next to nothing") for name in "abc")
+
+
+def test_of_two_that_have_the_same_words_the_nearer_comes_first() -> None:
+    assert paths([A, B, C], None) == ["a.py", "b.py", "c.py"]
+    assert paths([A, B, C], {"a.py": 0.1, "b.py": 0.9, "c.py": 0.5}) == ["b.py", "c.py", "a.py"]
+
+
+def test_words_that_say_it_outweigh_a_nearness_that_only_hints() -> None:
+    said = document("said.py", "how long until the next attempt: long until next attempt")
+    assert paths([A, said], {"a.py": 0.8, "said.py": 0.3})[0] == "said.py"
+
+
+def test_without_any_vector_the_words_alone_rank_and_without_some_those_are_in_the_middle() -> None:
+    assert paths([A, B, C], {}) == paths([A, B, C], None)
+    assert paths([A, B, C], {"a.py": 0.1, "c.py": 0.9}) == ["c.py", "b.py", "a.py"]
+    assert paths([A, B, C], dict.fromkeys(("a.py", "b.py", "c.py"), 0.4)) == ["a.py", "b.py", "c.py"]
+
+
+def test_a_test_that_is_near_does_not_come_before_a_source_that_is_as_near() -> None:
+    test = document("test_a.py", A.text, "test")
+    assert paths([test, A], {"test_a.py": 0.9, "a.py": 0.9}) == ["a.py", "test_a.py"]
+
+
+def test_the_meaning_is_asked_for_no_more_than_the_likeliest() -> None:
+    many = [document(f"{number:04}.py", "next attempt") for number in range(MEANING_AMONG + 50)]
+    asked: list[int] = []
+
+    def similarities(some: Sequence[IndexDocument]) -> list[float | None]:
+        asked.append(len(some))
+        return [0.5] * len(some)
+
+    ranked = rank(QUESTION, many, statistics(many), len(many), similarities)
+    assert asked == [MEANING_AMONG]
+    assert len(ranked) == len(many)
