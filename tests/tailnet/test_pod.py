@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.timeout(300, func_only=True)
 TOKEN = "a-token-of-the-pod"
 SETTINGS = f"{golden_host.STORE}/bawn-gateway.json"
 DROP_IN = "/etc/systemd/system/bawn-gateway.service.d/pod.conf"
-SAY_HELLO = json.dumps({"model": "coder", "max_tokens": 2, "messages": [{"role": "user", "content": "Say hello."}]})
+HELLO = [{"role": "user", "content": "Say hello."}]
+SAY_HELLO = json.dumps({"model": "coder", "max_tokens": 8, "temperature": 0, "messages": HELLO})
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +112,14 @@ def test_a_pod_serves_the_gateway_and_nobody_else(hosts: TailnetHosts, pod: Pod)
 
 def test_a_pod_reaches_nobody(hosts: TailnetHosts, pod: Pod) -> None:
     assert "gateway" in pod.tailscale("status")
-    for target, port in (("gateway", 8700), ("gpu", 22)):
-        # Without a TUN device the only way out is through its tailscaled; this ends well once it is connected.
-        connect = f"nc {hosts.address(target)} {port} < /dev/null"
+    # Without a TUN device the only way out is through its tailscaled; this ends well once it is connected.
+    tries = [f"nc {hosts.address(target)} {port} < /dev/null" for target, port in (("gateway", 8700), ("gpu", 22))]
+    for connect in tries:
         hosts.laptop.succeed(f"timeout 10 tailscale {connect}")
-        with pytest.raises(AssertionError, match="failed with status"):
-            pod.tailscale(connect)
+    with ThreadPoolExecutor() as pool:
+        for refused in [pool.submit(pod.tailscale, connect) for connect in tries]:
+            with pytest.raises(AssertionError, match="failed with status"):
+                refused.result()
 
 
 def test_the_gateway_answers_with_the_pods_model_while_the_gpu_host_is_away(hosts: TailnetHosts, pod: Pod) -> None:

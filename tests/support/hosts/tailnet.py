@@ -3,7 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import scenarios.tailnet
 from support.hosts import golden_host
@@ -109,6 +109,18 @@ class TailnetHosts(Site):
     def address(self, host: str, version: int = 4) -> str:
         """The machine's address on the tailnet."""
         return self.machines[host].succeed(f"tailscale ip -{version}").strip()
+
+    def models_asked(self, host: str, key: str | None) -> tuple[int, dict[str, Any]]:
+        """Status and body of what the gateway answers to a machine that asks for its models."""
+        ask = f"{self.ask_for_models(key)} --output /run/answer --write-out '%{{http_code}}'"
+        status, _, body = self.machines[host].succeed(f"{ask}; echo; cat /run/answer").partition("\n")
+        return int(status), json.loads(body or "{}")
+
+    @staticmethod
+    def ask_for_models(key: str | None) -> str:
+        """The command that does."""
+        header = f"--header 'Authorization: Bearer {key}'" if key else ""
+        return f"curl --silent --max-time 20 {header} http://gateway.tailnet.example.org:8700/v1/models"
 
     def set_up_anew(self, host: str) -> None:
         """Let a server join as a fresh machine: under its name, with another address."""
