@@ -90,7 +90,7 @@ def _embed(
     index_dir: Path, index: Index, backend: SearchBackend, settings: EmbeddingSettings, report: Report
 ) -> EmbeddingProgress:
     progress = EmbeddingProgress(index)
-    servers = _Servers([embedding_client(index_dir, settings, one, answer_s=_ANSWER_S) for one in settings.servers])
+    servers = _Servers([embedding_client(settings, one, answer_s=_ANSWER_S) for one in settings.servers])
     with VectorWriter(vectors_file(index_dir, index), settings.model) as writer:
         run = _Run(backend, writer, servers, progress, report)
         try:

@@ -12,8 +12,8 @@ import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import Index
-from bawn.search.vectors.settings import EmbeddingSettings, check_embedding, token_path
-from bawn.service.settings import Settings, read_secret, read_settings
+from bawn.search.vectors.settings import EmbeddingSettings, check_embedding
+from bawn.service.settings import Settings, credential_path, read_secret, read_settings
 
 _FILE: Final = "index.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -25,7 +25,8 @@ class MeilisearchSettings(Settings, frozen=True):
     url: str
     """`http://host:port`."""
     key_file: str
-    """File with the key: the one that may only read for whoever searches, the indexer's for whoever indexes."""
+    """File with the key: the one that may only read for whoever searches, the indexer's for whoever indexes. A name is
+    that of a credential; see `credential_path`."""
     index: str | None = None
     """Its name there, where that is another than ours."""
 
@@ -40,21 +41,33 @@ class IndexSettings(Settings, frozen=True, omit_defaults=True):
 
 
 def meilisearch_settings(index_dir: Path, index: Index) -> MeilisearchSettings | None:
-    """Where Meilisearch has an index of `index_dir`; None where it is an embedded one.
+    """Where Meilisearch has an index of `index_dir`, its key by an absolute path; None where it is an embedded one.
 
     Raises:
         SettingsError: `index.json` can't be read or can't work; names the key and what was expected.
     """
-    return _read(index_dir).meilisearch.get(index)
+    settings = _read(index_dir).meilisearch.get(index)
+    if settings is None:
+        return None
+    return msgspec.structs.replace(settings, key_file=str(credential_path(settings.key_file, index_dir)))
 
 
 def embedding_settings(index_dir: Path) -> EmbeddingSettings | None:
-    """The embedding model of `index_dir`; None where it has none.
+    """The embedding model of `index_dir`, tokens by absolute paths; None where it has none.
 
     Raises:
         SettingsError: `index.json` can't be read or can't work; names the key and what was expected.
     """
-    return _read(index_dir).embedding
+    settings = _read(index_dir).embedding
+    if settings is None:
+        return None
+    servers = [
+        one
+        if one.token_file is None
+        else msgspec.structs.replace(one, token_file=str(credential_path(one.token_file, index_dir)))
+        for one in settings.servers
+    ]
+    return msgspec.structs.replace(settings, servers=servers)
 
 
 def check_index_file(index_dir: Path) -> None:
@@ -64,12 +77,13 @@ def check_index_file(index_dir: Path) -> None:
         SettingsError: it can't be read, or something in it can't work, or a key can't be read.
     """
     settings = _read(index_dir)
-    for place in settings.meilisearch.values():
-        read_secret(Path(place.key_file))
-    for server in settings.embedding.servers if settings.embedding else ():
-        token = token_path(index_dir, server)
-        if token is not None:
-            read_secret(token)
+    names = [place.key_file for place in settings.meilisearch.values()]
+    names += [one.token_file for one in settings.embedding.servers if one.token_file] if settings.embedding else []
+    for name in names:
+        path = credential_path(name, index_dir)
+        # A credential is there for its unit alone: to anybody else who looks, a name says nothing.
+        if Path(name).is_absolute() or path.parent != index_dir or path.exists():
+            read_secret(path)
 
 
 def _read(index_dir: Path) -> IndexSettings:

@@ -78,6 +78,13 @@ def read_secret(path: Path) -> str:
     return secret
 
 
+def credential_path(name: str, beside: Path) -> Path:
+    """Where a secret's file is. An absolute path is itself; a name is that of a credential of the systemd unit, or of a
+    file in `beside` where there are none. So units that have credentials of their own can share a settings file.
+    """
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or beside, name)
+
+
 def state_dir() -> Path:
     """Where state is kept: systemd's StateDirectory, else `$BAWN_STATE`, else the user's state folder."""
     # systemd lists several directories with colons; ours have one.

@@ -11,7 +11,7 @@ from bawn.contracts.search import Index
 from bawn.search.documents import IndexDocument
 from bawn.search.vectors.client import EmbeddingClient
 from bawn.search.vectors.questions import Pending, QuestionVectors
-from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings, token_path
+from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
 from bawn.search.vectors.stored import VectorReader, key_of, similarity, text_of, vectors_file
 from bawn.service.settings import read_secret
 
@@ -51,7 +51,7 @@ class Embedder:
         Raises:
             SettingsError: a token can't be read.
         """
-        clients = [embedding_client(index_dir, settings, one, answer_s=_ANSWER_S) for one in settings.servers]
+        clients = [embedding_client(settings, one, answer_s=_ANSWER_S) for one in settings.servers]
         self._questions = QuestionVectors(clients)
         self._reader = VectorReader(vectors_file(index_dir, index), settings.model)
         self.settings = settings
@@ -61,16 +61,14 @@ class Embedder:
         return AskedNearness(self._questions.begin(question), self._reader)
 
 
-def embedding_client(
-    index_dir: Path, settings: EmbeddingSettings, server: EmbeddingServer, *, answer_s: float
-) -> EmbeddingClient:
+def embedding_client(settings: EmbeddingSettings, server: EmbeddingServer, *, answer_s: float) -> EmbeddingClient:
     """A client of one of the servers, which may take `answer_s` to answer.
 
     Raises:
         SettingsError: the token can't be read.
     """
-    token = token_path(index_dir, server)
-    headers = {} if token is None else {"authorization": f"Bearer {read_secret(token)}"}
+    token = server.token_file
+    headers = {} if token is None else {"authorization": f"Bearer {read_secret(Path(token))}"}
     timeout = httpx.Timeout(answer_s, connect=2.0)
     try:
         client = httpx.Client(base_url=server.url.rstrip("/"), headers=headers, timeout=timeout, trust_env=False)

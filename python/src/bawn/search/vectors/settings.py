@@ -1,7 +1,5 @@
 """Where an index directory's texts are embedded: `embedding` in its `index.json`."""
 
-import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from bawn.contracts.errors import SettingsError
@@ -14,8 +12,7 @@ class EmbeddingServer(Settings, frozen=True):
     url: str
     """`http://host:port`; `/v1/…` is appended."""
     token_file: str | None = None
-    """File with the bearer token that it wants. A relative name is looked for among the credentials of the unit, and
-    beside `index.json` where there are none: who indexes and who searches have the same file, and each its own."""
+    """File with the bearer token that it wants. A name is that of a credential; see `credential_path`."""
 
 
 class EmbeddingSettings(Settings, frozen=True):
@@ -25,13 +22,6 @@ class EmbeddingSettings(Settings, frozen=True):
     """As the servers name it."""
     servers: list[EmbeddingServer]
     """Asked in this order; the next where one can't be reached."""
-
-
-def token_path(index_dir: Path, server: EmbeddingServer) -> Path | None:
-    """Where the token of a server is."""
-    if server.token_file is None:
-        return None
-    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or index_dir, server.token_file)
 
 
 def check_embedding(settings: EmbeddingSettings, *, origin: str) -> None:
