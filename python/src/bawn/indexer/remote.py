@@ -64,11 +64,11 @@ def check(remote: Remote) -> None:
             raise SettingsError(f"{key}: is not for {spoken}, by which {remote.url} is fetched.")
 
 
-def fetch(remote: Remote, patterns: Sequence[str], folder: Path) -> list[str]:
+def fetch(remote: Remote, patterns: Sequence[str], folder: Path, largest: int = MAX_BYTES) -> list[str]:
     """Make or update the copy in `folder`; the branches that it has now, those that `patterns` name, sorted.
 
-    Branches that are gone, or that no pattern names any more, are taken out of the copy, and a branch that was
-    overwritten (`push --force`) is what it is there.
+    Files of more than `largest` bytes are not in it, nor branches that are gone, or that no pattern names any more; one
+    that was overwritten (`push --force`) is what it is there.
 
     Raises:
         SettingsError: the server can't be reached, doesn't let us in, or has none of the branches; the copy stays as
@@ -84,7 +84,7 @@ def fetch(remote: Remote, patterns: Sequence[str], folder: Path) -> list[str]:
     git.ask(
         folder,
         msgspec.structs.replace(access, options=(*access.options, f"remote.origin.url={remote.url}")),
-        *("fetch", "--quiet", "--depth=1", f"--filter=blob:limit={MAX_BYTES + 1}", "--no-tags", "--force"),
+        *("fetch", "--quiet", "--depth=1", f"--filter=blob:limit={largest + 1}", "--no-tags", "--force"),
         *("--no-recurse-submodules", "--no-write-fetch-head", "--", "origin", *refspecs),
         timeout=WITHIN_S,
     )

@@ -70,17 +70,28 @@ def shown(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
+def tracked_files(root: Path) -> list[bytes] | None:
+    """Paths of a git work tree that git doesn't ignore; None for a plain folder.
+
+    Raises:
+        SettingsError: git failed.
+    """
+    top = git.top_level(root)
+    listed = git.work_tree_files(root) if top else []
+    # A folder that an outer repository ignores is a plain folder.
+    return listed if listed or (top is not None and top.resolve() == root) else None
+
+
 class WorkTree:
     """A git work tree with its uncommitted changes, or a plain folder."""
 
-    def __init__(self, root: Path, fingerprints: Fingerprints) -> None:
-        listed = git.work_tree_files(root) if (top := _top_level(root)) else []
-        # A folder that an outer repository ignores is a plain folder.
-        is_git = bool(listed) or top == root
+    def __init__(self, root: Path, fingerprints: Fingerprints, *, is_plain: bool = False) -> None:
+        """`is_plain`: no git repository is asked, whatever lies around the folder."""
         self._ignoring = Ignoring(self._rules)
         self._declarations = Declarations(self._rules)
-        self._paths: Iterator[bytes] = iter(listed) if is_git else folder_files(root, self._ignoring)
-        self.branch, self.commit = git.head(root) if is_git else ("", "")
+        listed = None if is_plain else tracked_files(root)
+        self._paths = folder_files(root, self._ignoring) if listed is None else iter(listed)
+        self.branch, self.commit = ("", "") if listed is None else git.head(root)
         self._root = root
         self._fingerprints = fingerprints
         self._seen: dict[str, tuple[bytes, os.stat_result]] = {}
@@ -155,11 +166,6 @@ class WorkTree:
             self._fingerprints.save()
 
 
-def _top_level(root: Path) -> Path | None:
-    top = git.top_level(root)
-    return top.resolve() if top else None
-
-
 class Commit:
     """The commit of a branch, read from git's objects: the work tree and its changes don't count."""
 
@@ -220,4 +226,4 @@ def open_source(repository: Repository, fingerprints: Fingerprints) -> Source:
         raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. Its index stays as it is.")
     if repository.branch is not None:
         return Commit(repository.path, repository.branch)
-    return WorkTree(repository.path, fingerprints)
+    return WorkTree(repository.path, fingerprints, is_plain=repository.is_plain)
