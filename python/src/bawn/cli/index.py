@@ -1,5 +1,6 @@
 """`bawn index`: register repositories, bring the index up to date, say what is in it."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,17 +99,18 @@ def add(
 
 @command.command()
 @click.argument("names", nargs=-1)
+@click.option("--within", type=float, help="Seconds for packages; what is left comes with the next fetch.")
 @INDEX_OPTION
-def fetch(names: tuple[str, ...], index_dir: Path | None) -> None:
+def fetch(names: tuple[str, ...], within: float | None, index_dir: Path | None) -> None:
     """Fetch the registered repositories that have a URL, or those of NAMES, and the packages of the libraries that lock
     files name; index nothing."""
     index_dir = index_dir or state_dir() / "index"
     with writer_lock(index_dir):
-        if not _fetch(index_dir, names):
+        if not _fetch(index_dir, names, math.inf if within is None else within):
             sys.exit(1)
 
 
-def _fetch(index_dir: Path, names: tuple[str, ...]) -> bool:
+def _fetch(index_dir: Path, names: tuple[str, ...], within_s: float = math.inf) -> bool:
     """Whether all went well."""
     repositories = Registry(index_dir).repositories()
     well = True
@@ -117,7 +119,7 @@ def _fetch(index_dir: Path, names: tuple[str, ...]) -> bool:
         click.echo(f"{', '.join(copy.names)}: {'fetched ' if copy.error is None else ''}{told}", err=bool(copy.error))
         well = well and copy.error is None
     delete_unused(index_dir, repositories)
-    return index_libraries.fetch(index_dir, repositories, names) and well
+    return index_libraries.fetch(index_dir, repositories, names, within_s) and well
 
 
 @command.command()
@@ -177,12 +179,12 @@ def _begin(bar: Bar) -> Callable[[Repository], Report]:
     libraries: list[TaskID] = []
 
     def begin(repository: Repository) -> Report:
-        if repository.is_plain and libraries:
+        if repository.is_library and libraries:
             task = libraries[0]
             bar.update(task, description=repository.name)
         else:
             task = bar.add_task(repository.name, total=None, state="")
-        if repository.is_plain:
+        if repository.is_library:
             libraries[:] = [task]
 
         def report(progress: Progress) -> None:

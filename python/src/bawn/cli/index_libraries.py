@@ -1,5 +1,6 @@
 """What `bawn index` says of the libraries that lock files name, and does for them; `bawn index registry`."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -52,12 +53,14 @@ class LibrariesState(msgspec.Struct):
     missing: list[Missing] = []
 
 
-def fetch(index_dir: Path, repositories: Sequence[Repository], names: Sequence[str]) -> bool:
+def fetch(
+    index_dir: Path, repositories: Sequence[Repository], names: Sequence[str], within_s: float = math.inf
+) -> bool:
     """Fetch what the lock files of `repositories` name, or of those of `names`, and say so; whether all went well."""
     chosen = [one for one in repositories if one.libraries and (one.name in names or not names)]
     with Console(stderr=True).status("libraries") as status:
         try:
-            brought = fetch_libraries(index_dir, repositories, names, _shown(status))
+            brought = fetch_libraries(index_dir, repositories, names, _shown(status), within_s)
         except OSError as error:
             raise SettingsError(f"{index_dir}: can't be written: {error.strerror or error}.") from error
     shelf = Shelf(index_dir)

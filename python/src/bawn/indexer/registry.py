@@ -44,8 +44,8 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Globs of what is left out."""
     libraries: Libraries | None = None
     """Which of the libraries that its lock files name have their documentation in the index `libraries`."""
-    is_plain: bool = False
-    """A folder that git is not asked about; it is no part of a registration."""
+    is_library: bool = False
+    """The documentation of a library, as it lies in a folder; it is no part of a registration."""
 
     @property
     def path(self) -> Path:

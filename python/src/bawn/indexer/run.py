@@ -120,5 +120,5 @@ class _Run:
             begun = self._begin(repository)
             progress = index_repository(repository, self._publisher, self._cutter, self._index_dir, begun)
         except SettingsError as error:
-            return Outcome(repository.name, None, str(error), is_library=repository.is_plain)
-        return Outcome(repository.name, progress, None, is_library=repository.is_plain)
+            return Outcome(repository.name, None, str(error), is_library=repository.is_library)
+        return Outcome(repository.name, progress, None, is_library=repository.is_library)

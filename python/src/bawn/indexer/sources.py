@@ -85,11 +85,12 @@ def tracked_files(root: Path) -> list[bytes] | None:
 class WorkTree:
     """A git work tree with its uncommitted changes, or a plain folder."""
 
-    def __init__(self, root: Path, fingerprints: Fingerprints, *, is_plain: bool = False) -> None:
-        """`is_plain`: no git repository is asked, whatever lies around the folder."""
+    def __init__(self, root: Path, fingerprints: Fingerprints, *, is_library: bool = False) -> None:
+        """`is_library`: all of it is documentation, and no git repository is asked, whatever lies around the folder."""
         self._ignoring = Ignoring(self._rules)
         self._declarations = Declarations(self._rules)
-        listed = None if is_plain else tracked_files(root)
+        self._is_library = is_library
+        listed = None if is_library else tracked_files(root)
         self._paths = folder_files(root, self._ignoring) if listed is None else iter(listed)
         self.branch, self.commit = ("", "") if listed is None else git.head(root)
         self._root = root
@@ -98,6 +99,9 @@ class WorkTree:
         self._odd: dict[str, bytes] = {}  # paths that are no UTF-8, by what is shown of them
         self._stack = ExitStack()
         self._beneath = self._stack.enter_context(Beneath(root))
+
+    def _declared(self, path: bytes) -> Declared:
+        return {"docs": True} if self._is_library else self._declarations.of(path)
 
     def _rules(self, path: bytes) -> bytes | None:
         try:
@@ -125,13 +129,13 @@ class WorkTree:
                 known = self._fingerprints.lookup(path, status)
                 if known is not None:
                     skipped: SkipReason | None = known.skipped or None  # pyright: ignore[reportAssignmentType]
-                    yield SourceFile(name, known.blob, skipped, None, self._declarations.of(path))
+                    yield SourceFile(name, known.blob, skipped, None, self._declared(path))
                 elif status.st_size > max_bytes(name):
                     yield SourceFile(name, "", "too_large", None)
                 else:
                     content = self._beneath.read(path, max_bytes(name) + 1)
                     self._seen[name] = (path, status)
-                    yield SourceFile(name, blob_hash(content), None, content, self._declarations.of(path))
+                    yield SourceFile(name, blob_hash(content), None, content, self._declared(path))
             except NotAFile:
                 yield SourceFile(name, "", "not_a_file", None)
             except FileNotFoundError:
@@ -226,4 +230,4 @@ def open_source(repository: Repository, fingerprints: Fingerprints) -> Source:
         raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. Its index stays as it is.")
     if repository.branch is not None:
         return Commit(repository.path, repository.branch)
-    return WorkTree(repository.path, fingerprints, is_plain=repository.is_plain)
+    return WorkTree(repository.path, fingerprints, is_library=repository.is_library)

@@ -18,7 +18,7 @@ from bawn.service.settings import read_secret
 
 TIMEOUTS: Final = httpx.Timeout(connect=20, read=60, write=20, pool=20)
 """Seconds; `read` is between two pieces of the body."""
-WITHIN_S: Final = 900.0
+WITHIN_S: Final = 300.0
 """Seconds of one file, at most."""
 MOST_REDIRECTS: Final = 5
 _LATER: Final = frozenset({408, 425, 429})

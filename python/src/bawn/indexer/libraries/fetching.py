@@ -1,5 +1,6 @@
 """From lock files to archives: what repositories name is asked of registries, as far as it isn't here."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -42,10 +43,12 @@ def fetch_libraries(
     repositories: Sequence[Repository],
     names: Sequence[str] = (),
     report: Report = lambda _library, _at, _of: None,
+    within_s: float = math.inf,
 ) -> Brought:
     """Read the lock files of `repositories`, or of those of `names`, and fetch the archives that are not here.
 
-    The caller holds the index's lock. Nothing of an archive is read here but for its hash.
+    After `within_s` seconds nothing more is asked for: the next fetch goes on. The caller holds the index's lock.
+    Nothing of an archive is read here but for its hash.
 
     Raises:
         SettingsError: the registries that are named can't work.
@@ -57,12 +60,12 @@ def fetch_libraries(
     for repository in repositories:
         if repository.libraries and (repository.name in names or not names):
             try:
-                shelf.put_project(read_project(repository))
+                shelf.put_project(read_project(repository, shelf.project(repository.name)))
             except SettingsError as error:
                 brought.unread[repository.name] = str(error)
     shelf.tidy(repositories)
     try:
-        with _Run(shelf, registries, brought) as run:
+        with _Run(shelf, registries, brought, time.monotonic() + within_s) as run:
             run.bring(list(_due(shelf, repositories)), report)
     finally:
         shelf.save()
@@ -77,11 +80,14 @@ def _due(shelf: Shelf, repositories: Sequence[Repository]) -> Iterator[Library]:
 
 
 class _Run(ExitStack):
-    def __init__(self, shelf: Shelf, registries: dict[Ecosystem, PackageRegistry], brought: Brought) -> None:
+    def __init__(
+        self, shelf: Shelf, registries: dict[Ecosystem, PackageRegistry], brought: Brought, deadline: float
+    ) -> None:
         super().__init__()
         self._shelf = shelf
         self._registries = registries
         self._brought = brought
+        self._deadline = deadline
         self._opened: dict[Ecosystem, Packages] = {}
         self._failures: Counter[Ecosystem] = Counter()
 
@@ -90,7 +96,7 @@ class _Run(ExitStack):
             if why_not := self._registries[library.ecosystem].why_not(library):
                 self._shelf.put_missing(library, why_not, is_final=False)
                 continue
-            if self._failures[library.ecosystem] < PATIENCE:
+            if self._failures[library.ecosystem] < PATIENCE and time.monotonic() < self._deadline:
                 report(library, at, len(libraries))
                 self._bring(library)
             if at % _SAVE_EVERY == 0:

@@ -1,5 +1,6 @@
 """The lock files of a registered repository, and the libraries that they name."""
 
+import hashlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -22,6 +23,8 @@ from bawn.indexer.walk import folder_files
 MOST_LIBRARIES: Final = 2_000
 """Of one repository."""
 MOST_LOCK_FILES: Final = 200
+_RULES: Final = 1
+"""Version of how lock files are read."""
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -36,10 +39,12 @@ class Project(msgspec.Struct, frozen=True):
     """Lock files that could not be read, and why."""
     left_out: int = 0
     """Libraries beyond the most that are taken."""
+    of: str = ""
+    """Commits and choices that it is of; empty where files may change without a commit."""
 
 
-def read_project(repository: Repository) -> Project:
-    """What the lock files of a repository that is registered with `libraries` name.
+def read_project(repository: Repository, known: Project | None = None) -> Project:
+    """What the lock files of a repository that is registered with `libraries` name; `known`, if that is still so.
 
     Raises:
         SettingsError: the repository can't be read.
@@ -47,7 +52,11 @@ def read_project(repository: Repository) -> Project:
     lock_files: list[str] = []
     unread: dict[str, str] = {}
     found: dict[str, Library] = {}
-    for branch in branches_of(repository):
+    branches = branches_of(repository)
+    of = _of(repository, branches)
+    if known is not None and of and known.of == of and not known.unread:
+        return known
+    for branch in branches:
         with _files(branch) as (paths, read):
             for path in _chosen(repository, paths):
                 place = path if branch.name == repository.name else f"{branch.branch}:{path}"
@@ -60,7 +69,15 @@ def read_project(repository: Repository) -> Project:
                     for library in libraries:
                         found[library.title] = merged(library, found.get(library.title))
     taken = [library for _, library in sorted(found.items())[:MOST_LIBRARIES]]
-    return Project(repository.name, lock_files, taken, unread, len(found) - len(taken))
+    return Project(repository.name, lock_files, taken, unread, len(found) - len(taken), of)
+
+
+def _of(repository: Repository, branches: Sequence[Repository]) -> str:
+    if not repository.branches:
+        return ""
+    commits = [git.branch_commit(one.path, one.branch) for one in branches if one.branch is not None]
+    choices = (_RULES, repository.libraries, repository.project, repository.exclude, [one.name for one in branches])
+    return hashlib.sha256(repr((choices, commits)).encode()).hexdigest()
 
 
 def merged(library: Library, other: Library | None) -> Library:

@@ -39,7 +39,7 @@ def documented(index_dir: Path, repositories: Sequence[Repository]) -> list[Repo
     """The libraries that `repositories` name and whose documentation is here, each as a repository of its own."""
     shelf = Shelf(index_dir)
     return [
-        Repository(title, str(shelf.folder(library)), index="libraries", is_plain=True)
+        Repository(title, str(shelf.folder(library)), index="libraries", is_library=True)
         for title, library in shelf.wanted(repositories).items()
         if shelf.folder(library).is_dir()
     ]
