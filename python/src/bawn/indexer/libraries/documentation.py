@@ -4,13 +4,13 @@ import email.parser
 import email.policy
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
-from bawn.indexer.libraries.archives import Archive, WrongArchive
+from bawn.indexer.libraries.archives import Archive, Member, WrongArchive
 from bawn.indexer.libraries.hashes import go_hash
 from bawn.indexer.libraries.library import Library
 from bawn.indexer.libraries.locks.tables import table, text
@@ -76,24 +76,23 @@ def _kept(archive: Archive, library: Library) -> list[tuple[str, bytes]]:
     sums = [one for one in library.hashes if one.startswith("h1:")]
     if sums and go_hash((member.path, member.digest()) for member in archive.members()) not in sums:
         raise WrongArchive("is not the one that the lock file means: its hash is another")
-    names = [member.path for member in archive.members()]
-    root = _root(names, library)
+    sizes: dict[str, int] = {}
+    for member in archive.members():
+        sizes.setdefault(member.path, member.size)
+    root = _root(list(sizes), library)
     manifest = _first(archive, f"{root}package.json") if library.ecosystem == "npm" else b""
-    choice = _Choice(library, [name.removeprefix(root) for name in names if name.startswith(root)], manifest)
+    within = {path.removeprefix(root): size for path, size in sizes.items() if path.startswith(root)}
+    wanted = _Choice(library, within, manifest).paths()
     found: dict[str, bytes] = {}
     metadata = b""
     for member in archive.members():
         path = member.path.removeprefix(root)
-        if path in choice.paths and path not in found and member.path.startswith(root):
-            if member.size <= _MOST_FILE:
-                found[path] = member.read(_MOST_FILE)
-            elif _CHANGES.match(PurePosixPath(path).name.lower()):
-                found[path] = member.read(CHANGES)
+        if path in wanted and path not in found and member.path.startswith(root):
+            found[path] = _changes(member) if _is_changes(path) else member.read(_MOST_FILE)
         elif library.ecosystem == "pypi" and (path == "PKG-INFO" or _WHEEL_METADATA.fullmatch(path)):
             metadata = member.read(_MOST_FILE)
-    if metadata and not any(_README.match(path.lower()) for path in found):
-        found |= _description(metadata)
-    return [(path, _cut(path, found[path])) for path in choice.sorted(found) if path in found]
+    readme = _description(metadata) if not any(_README.match(path.lower()) for path in found) else []
+    return readme + [(path, found[path]) for path in wanted if path in found]
 
 
 def _root(names: Sequence[str], library: Library) -> str:
@@ -102,7 +101,8 @@ def _root(names: Sequence[str], library: Library) -> str:
         return f"{library.name}@{library.version}/"
     first = {name.partition("/")[0] for name in names}
     (only,) = first if len(first) == 1 else ("",)
-    return f"{only}/" if only and all("/" in name for name in names) else ""
+    is_folder = only and not only.endswith(".dist-info") and all("/" in name for name in names)
+    return f"{only}/" if is_folder else ""
 
 
 def _first(archive: Archive, path: str) -> bytes:
@@ -112,25 +112,22 @@ def _first(archive: Archive, path: str) -> bytes:
 class _Choice:
     """Which paths are kept, and in what order."""
 
-    def __init__(self, library: Library, paths: Iterable[str], manifest: bytes) -> None:
+    def __init__(self, library: Library, sizes: Mapping[str, int], manifest: bytes) -> None:
         self._library = library
-        paths = list(paths)
-        self._types = _types(manifest, paths) if library.ecosystem == "npm" else ""
-        self.paths = {path: weight for path in paths if (weight := self._weight(path)) is not None}
+        self._sizes = sizes
+        self._types = _types(manifest, list(sizes)) if library.ecosystem == "npm" else ""
 
-    def sorted(self, found: dict[str, bytes]) -> list[str]:
-        """Paths of `found` in the order of their worth, as many as are kept."""
-        ordered = sorted(found, key=lambda path: (self.paths.get(path, 0), path.count("/"), path))
+    def paths(self) -> list[str]:
+        """Those that are kept, in the order of their worth."""
+        weights = {path: weight for path in self._sizes if (weight := self._weight(path)) is not None}
         kept: list[str] = []
         left, types_left = MOST_BYTES, MOST_TYPES
-        for path in ordered:
-            size = len(found[path])
-            if self.paths.get(path) == _TYPES:
-                types_left -= size
-                if types_left < 0:
-                    continue
-            if size <= left and len(kept) < MOST_FILES:
+        for path in sorted(weights, key=lambda path: (weights[path], path.count("/"), path)):
+            size = min(self._sizes[path], CHANGES) if _is_changes(path) else self._sizes[path]
+            is_types = weights[path] == _TYPES
+            if size <= min(left, _MOST_FILE, types_left if is_types else size) and len(kept) < MOST_FILES:
                 left -= size
+                types_left -= size if is_types else 0
                 kept.append(path)
         return kept
 
@@ -192,22 +189,23 @@ def _types(manifest: bytes, paths: Sequence[str]) -> str:
     return ""
 
 
-def _description(metadata: bytes) -> dict[str, bytes]:
-    """The README that the metadata of a Python package has in it."""
-    parsed = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(metadata)
+def _description(metadata: bytes) -> list[tuple[str, bytes]]:
+    """The README that the metadata of a Python package has in it, if any."""
+    parsed = email.parser.Parser(policy=email.policy.compat32).parsestr(metadata.decode(errors="replace"))
     body = parsed.get_payload()
     described = body if isinstance(body, str) and body.strip() else str(parsed.get("Description") or "")
-    if not described.strip():
-        return {}
     kind = str(parsed.get("Description-Content-Type") or "").partition(";")[0].strip().lower()
     suffix = {"text/markdown": ".md", "text/plain": ".txt"}.get(kind, ".rst")
-    return {f"README{suffix}": described.encode(errors="replace")}
+    return [(f"README{suffix}", described.encode(errors="replace"))] if described.strip() else []
 
 
-def _cut(path: str, content: bytes) -> bytes:
-    if len(content) <= CHANGES or not _CHANGES.match(PurePosixPath(path).name.lower()):
-        return content
-    return content[:CHANGES].rpartition(b"\n")[0] + b"\n"
+def _is_changes(path: str) -> bool:
+    return _CHANGES.match(PurePosixPath(path).name.lower()) is not None
+
+
+def _changes(member: Member) -> bytes:
+    content = member.read(CHANGES + 1)
+    return content if len(content) <= CHANGES else content[:CHANGES].rpartition(b"\n")[0] + b"\n"
 
 
 def _is_plain(path: str) -> bool:

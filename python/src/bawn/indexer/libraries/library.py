@@ -19,6 +19,10 @@ _VERSION: Final = re.compile(r"v?[0-9][0-9A-Za-z.+!_-]*")
 _LONGEST: Final = 200
 
 
+class WrongLock(Exception):
+    """A lock file can't be read; the text says why, with what mends it."""
+
+
 class Library(msgspec.Struct, frozen=True, omit_defaults=True):
     """One version of one library."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
-from bawn.indexer.libraries.library import Library
+from bawn.indexer.libraries.library import Library, WrongLock
 from bawn.indexer.libraries.locks import cargo, go, node, python
 
 MAX_BYTES: Final = 8 << 20
@@ -36,10 +36,6 @@ ReadText = Callable[[str], str | None]
 """The text of a file of the repository; None where there is none."""
 
 
-class WrongLock(Exception):
-    """A lock file can't be read; the text says why, with what mends it."""
-
-
 def is_lock_file(path: str) -> bool:
     """Whether the file at `path` names libraries, and none of somebody else's project."""
     pure = PurePosixPath(path)
@@ -62,8 +58,10 @@ def read_lock(path: str, read: ReadText, *, every: bool) -> list[Library]:
             raise WrongLock("can't be read")
         manifest = read(str(PurePosixPath(path).with_name(beside))) if beside else None
         libraries = reader(content, manifest, every=every)
-    except (OSError, ValueError, RecursionError) as error:
-        raise WrongLock(str(error) or "is damaged") from error
+    except OSError as error:
+        raise WrongLock(f"can't be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise WrongLock(f"is damaged: {error}") from error
     return [library for library in libraries if library.is_sound]
 
 

@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 
+from bawn.contracts.errors import SettingsError
 from bawn.indexer import git
 from bawn.indexer.beneath import Beneath
 from bawn.indexer.copies import branches_of
 from bawn.indexer.folder_rules import ReadFile
 from bawn.indexer.ignoring import Ignoring
-from bawn.indexer.libraries.library import Library
-from bawn.indexer.libraries.lock_files import MAX_BYTES, ReadText, WrongLock, is_lock_file, read_lock
+from bawn.indexer.libraries.library import Library, WrongLock
+from bawn.indexer.libraries.lock_files import MAX_BYTES, ReadText, is_lock_file, read_lock
 from bawn.indexer.registry import Repository
 from bawn.indexer.selection import Selection
 from bawn.indexer.sources import shown, tracked_files
@@ -52,6 +53,8 @@ def read_project(repository: Repository, known: Project | None = None) -> Projec
     lock_files: list[str] = []
     unread: dict[str, str] = {}
     found: dict[str, Library] = {}
+    if not repository.path.is_dir() and repository.remote is None:
+        raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. What it named stays.")
     branches = branches_of(repository)
     of = _of(repository, branches)
     if known is not None and of and known.of == of and not known.unread:
@@ -141,7 +144,11 @@ def _commit(repository: Repository) -> Generator[tuple[list[bytes], _ReadBytes]]
 
 @contextmanager
 def _folder(repository: Repository) -> Generator[tuple[list[bytes], _ReadBytes]]:
-    with Beneath(repository.path) as beneath:
+    try:
+        opened = Beneath(repository.path)
+    except OSError as error:
+        raise SettingsError(f"{repository.path}: can't be read: {error.strerror}.") from error
+    with opened as beneath:
 
         def read(path: bytes) -> bytes | None:
             try:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from bawn.indexer.libraries.library import Library, origin_of
+from bawn.indexer.libraries.library import Library, WrongLock, origin_of
 from bawn.indexer.libraries.locks.tables import each, table, text
 
 PUBLIC: Final = frozenset({"registry.npmjs.org", "registry.yarnpkg.com"})
@@ -26,12 +26,12 @@ def package_lock(content: str, _manifest: str | None, *, every: bool) -> list[Li
     """Of `package-lock.json` and `npm-shrinkwrap.json`; direct is what the root and its workspaces need.
 
     Raises:
-        ValueError: it is of npm 6 or older, which doesn't say that.
+        WrongLock: it is of npm 6 or older, which doesn't say that.
     """
     locked = table(json.loads(content))
     packages = dict(each(locked.get("packages")))
     if "" not in packages:
-        raise ValueError("is of npm 6 or older; `npm install --package-lock-only` writes it anew")
+        raise WrongLock("is of npm 6 or older; `npm install --package-lock-only` writes it anew")
     direct = {place for path, package in packages.items() for place in _needed(path, package, packages)}
     found: list[Library] = []
     for path, package in packages.items():
