@@ -116,7 +116,8 @@ def summary(name: str, state: LibrariesState) -> str:
     parts += [f"{len(state.silent):,} without documentation"] if state.silent else []
     parts += [f"{len(state.missing):,} missing (bawn index report {name})"] if state.missing else []
     parts += [f"{state.left_out:,} left out"] if state.left_out else []
-    return f"{name}: {state.named:,} libraries named by {', '.join(state.lock_files)}: {', '.join(parts) or 'none'}"
+    libraries = "1 library" if state.named == 1 else f"{state.named:,} libraries"
+    return f"{name}: {libraries} named by {', '.join(state.lock_files)}: {', '.join(parts) or 'none'}"
 
 
 def together(progresses: Iterable[Progress]) -> Progress:
@@ -132,7 +133,7 @@ def together(progresses: Iterable[Progress]) -> Progress:
         whole.seconds += one.seconds
         whole.skipped.update(one.skipped)
         whole.masked.update(one.masked)
-    whole.repo = f"{count:,} libraries"
+    whole.repo = "1 library" if count == 1 else f"{count:,} libraries"
     return whole
 
 
