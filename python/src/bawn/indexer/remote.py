@@ -26,6 +26,7 @@ WITHIN_S: Final = 3600.0
 MOST_BRANCHES: Final = 200
 
 _HEADS: Final = "refs/heads/"
+_LARGEST: Final = "bawn-largest"
 _OPTIONS: Final = (
     "protocol.https.allow=always",
     "protocol.ssh.allow=always",
@@ -81,15 +82,26 @@ def fetch(remote: Remote, patterns: Sequence[str], folder: Path, largest: int = 
     listed = git.ask(folder, access, "ls-remote", "--heads", "--refs", "--", remote.url)
     wanted = _chosen(remote, patterns, listed)
     refspecs = [f"+{_HEADS}{branch}:{_HEADS}{branch}" for branch in wanted]
+    # Of commits that are here git asks for nothing that was left out of them.
+    again = ("--refetch",) if _largest(folder) < largest else ()
     git.ask(
         folder,
         msgspec.structs.replace(access, options=(*access.options, f"remote.origin.url={remote.url}")),
-        *("fetch", "--quiet", "--depth=1", f"--filter=blob:limit={largest + 1}", "--no-tags", "--force"),
+        *("fetch", "--quiet", *again, "--depth=1", f"--filter=blob:limit={largest + 1}", "--no-tags", "--force"),
         *("--no-recurse-submodules", "--no-write-fetch-head", "--", "origin", *refspecs),
         timeout=WITHIN_S,
     )
     git.settle(folder, wanted)
+    (folder / _LARGEST).write_text(str(largest), encoding="utf-8")
     return wanted
+
+
+def _largest(folder: Path) -> int:
+    """Bytes up to which files are in a copy."""
+    try:
+        return int((folder / _LARGEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return MAX_BYTES
 
 
 def _chosen(remote: Remote, patterns: Sequence[str], listed: bytes) -> list[str]:

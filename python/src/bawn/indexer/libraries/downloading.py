@@ -44,7 +44,9 @@ class Downloads:
         self._base = httpx.URL(registry.place)
         self._hosts = registry.hosts
         self._secret = _authorization(registry)
-        context = ssl.create_default_context()
+        context = httpx.create_ssl_context()
+        # A company's own authority is among the system's.
+        context.load_default_certs()
         if registry.ca_file is not None:
             try:
                 context.load_verify_locations(registry.ca_file)

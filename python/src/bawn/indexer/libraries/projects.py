@@ -132,7 +132,7 @@ def _commit(repository: Repository) -> Generator[tuple[list[bytes], _ReadBytes]]
         if file is None:
             return None
         if file.size is None:
-            raise WrongLock("was too large to be fetched; `bawn index remove` the repository, then add it again")
+            raise WrongLock(f"is larger than {MAX_BYTES >> 20} MiB, or was not fetched yet; `bawn index fetch` does it")
         _check_size(file.size)
         return blobs.read(file.blob)
 

@@ -1,6 +1,7 @@
 """The `packages` folder of an index directory: what lock files name, and of each library its archive until it is read,
 then its documentation."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -155,7 +156,10 @@ class Shelf:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._file.with_suffix(".tmp")
-        fresh.write_bytes(msgspec.json.encode(self._state))
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(self._state))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(self._file)
 
 
