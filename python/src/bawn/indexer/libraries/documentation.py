@@ -37,8 +37,8 @@ _EXAMPLE_FOLDERS: Final = frozenset({"example", "examples"})
 _NOT_IN: Final = frozenset(
     {
         "__tests__", "_build", "_static", "_templates", "_themes", "_vendor", "benches", "benchmark", "benchmarks",
-        "compiled", "fixtures", "locale", "locales", "node_modules", "site-packages", "spec", "test", "testdata", "tests",
-        "third-party", "third_party", "vendor", "vendored",
+        "compiled", "fixtures", "locale", "locales", "node_modules", "site-packages", "spec", "test", "testdata",
+        "tests", "third-party", "third_party", "vendor", "vendored",
     }
 )  # fmt: skip
 _README: Final = re.compile(r"readme(?:\.[a-z]+)?$")
