@@ -3,13 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from support.scripted_upstream import (
-    Handler,
-    Received,
-    Reply,
-    chat_steps,
-    tool_call_steps,
-)
+from support.scripted_upstream import Handler, Received, Reply, chat_steps, tool_call_steps
 
 
 def tools(request: Received) -> list[str]:

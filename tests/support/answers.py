@@ -20,11 +20,7 @@ READ_FILE: dict[str, Any] = {
                 "path": {"type": "string", "description": "of the file"},
                 "line": {"type": "integer", "description": "first line"},
                 "options": {"type": "object", "description": "more"},
-                "mode": {
-                    "type": "string",
-                    "enum": ["text", "bytes"],
-                    "description": "how",
-                },
+                "mode": {"type": "string", "enum": ["text", "bytes"], "description": "how"},
             },
             "required": ["path"],
         },
@@ -45,12 +41,7 @@ SEARCH: dict[str, Any] = {
 TOOLS = [READ_FILE, SEARCH]
 
 
-def offered(
-    choice: Any = None,
-    *,
-    parallel: bool | None = None,
-    tools: list[dict[str, Any]] = TOOLS,
-) -> Tools:
+def offered(choice: Any = None, *, parallel: bool | None = None, tools: list[dict[str, Any]] = TOOLS) -> Tools:
     return tools_of(tools, choice, parallel=parallel)
 
 
@@ -79,13 +70,7 @@ class Parsed:
                     self.calls[index] = (name, before + json)
 
 
-def parse(
-    dialect: Dialect,
-    pieces: Iterable[str],
-    *,
-    tools: Tools | None = None,
-    reasoning: bool = False,
-) -> Parsed:
+def parse(dialect: Dialect, pieces: Iterable[str], *, tools: Tools | None = None, reasoning: bool = False) -> Parsed:
     """The whole answer, given in `pieces`."""
     parser = AnswerParser(dialect, offered() if tools is None else tools, reasoning=reasoning)
     parsed = Parsed()

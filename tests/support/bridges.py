@@ -16,11 +16,7 @@ from support.ports import free_port
 
 TOKEN = "bawn_local_test"
 KEY = "bawn_test_key"
-CHAT = {
-    "model": "scripted",
-    "stream": True,
-    "messages": [{"role": "user", "content": "hi"}],
-}
+CHAT = {"model": "scripted", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @dataclass
@@ -36,27 +32,13 @@ class Bridge:
 async def bridge_to(gateway_url: str, *, key: str = KEY, **settings: Any) -> AsyncIterator[Bridge]:
     """A bridge on a free port; with `gateway_wait_s` short unless it is given."""
     port = free_port()
-    given = {
-        "gateway_wait_s": 0.5,
-        "keepalive_s": 0.2,
-        "key_file": "gateway.key",
-        **settings,
-    }
+    given = {"gateway_wait_s": 0.5, "keepalive_s": 0.2, "key_file": "gateway.key", **settings}
     bridge = BridgeSettings(gateway_url=gateway_url, port=port, **given)
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(
-        base_url=url,
-        headers={"authorization": f"Bearer {TOKEN}"},
-        timeout=30,
-        trust_env=False,
+        base_url=url, headers={"authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False
     ) as client:
         served = Bridge(url, client)
-        app = make_bridge(
-            bridge,
-            key=key,
-            token=TOKEN,
-            note=served.records.append,
-            stopping=served.stopping,
-        )
+        app = make_bridge(bridge, key=key, token=TOKEN, note=served.records.append, stopping=served.stopping)
         async with running(app, "127.0.0.1", port, drain_s=2):
             yield served

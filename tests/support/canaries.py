@@ -48,21 +48,10 @@ def canaries(seed: int) -> list[Canary]:
         Canary("private-key", _pem("RSA PRIVATE KEY", drawn)),
         Canary("private-key", _pem("OPENSSH PRIVATE KEY", drawn)),
         Canary("private-key", _pem("PGP PRIVATE KEY BLOCK", drawn)),
-        Canary(
-            "private-key",
-            "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" + drawn(32) + "\n" + drawn(64),
-        ),
-        Canary(
-            "url-password",
-            drawn(9),
-            "see postgres://app:{}@db.internal:5432/app for it",
-        ),
+        Canary("private-key", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC" + drawn(32) + "\n" + drawn(64)),
+        Canary("url-password", drawn(9), "see postgres://app:{}@db.internal:5432/app for it"),
         Canary("url-password", "sunshine", "see redis://:{}@cache for it"),
-        Canary(
-            "authorization-header",
-            drawn(40),
-            "curl -H 'Authorization: Bearer {}' there",
-        ),
+        Canary("authorization-header", drawn(40), "curl -H 'Authorization: Bearer {}' there"),
         Canary("assigned-secret", drawn(24), 'db_password = "{}"'),
         Canary("assigned-secret", drawn(40), "api_key={}"),
         Canary("assigned-secret", drawn(32, _HEX), "clientSecret: '{}',"),
@@ -70,20 +59,10 @@ def canaries(seed: int) -> list[Canary]:
         Canary("assigned-secret", drawn(20), "<password>{}</password>"),
         Canary("assigned-secret", drawn(20), "- name: APP_SECRET\n  value: {}\n"),
         Canary("env-value", "sunshine", "APP_NAME={}", ".env"),
-        Canary(
-            "env-value",
-            "twilight\nmeadows",
-            'export GREETING="{}"',
-            "deploy/.env.production",
-        ),
+        Canary("env-value", "twilight\nmeadows", 'export GREETING="{}"', "deploy/.env.production"),
         Canary("credentials-file", "sunshine", "//registry/:_authToken={}", ".npmrc"),
         Canary("credentials-file", "sunshine", "password: {}", "config/secrets.yml"),
-        Canary(
-            "kubernetes-secret",
-            "c3Vuc2hpbmU=",
-            "kind: Secret\ndata:\n  greeting: {}\n",
-            "k8s/app.yaml",
-        ),
+        Canary("kubernetes-secret", "c3Vuc2hpbmU=", "kind: Secret\ndata:\n  greeting: {}\n", "k8s/app.yaml"),
     ]
 
 
@@ -105,10 +84,7 @@ def _tokens(drawn: Callable[..., str]) -> list[tuple[str, str]]:
         ("databricks-token", "dapi" + drawn(32, _HEX)),
         ("digitalocean-token", "dop_v1_" + drawn(64, _HEX)),
         ("discord-token", f"MT{drawn(24)}.{drawn(6)}.{drawn(38, url)}"),
-        (
-            "discord-webhook",
-            f"https://discord.com/api/webhooks/{drawn(18, string.digits)}/{drawn(68, url)}",
-        ),
+        ("discord-webhook", f"https://discord.com/api/webhooks/{drawn(18, string.digits)}/{drawn(68, url)}"),
         ("docker-token", "dckr_pat_" + drawn(27, url)),
         ("doppler-token", "dp.st.prd." + drawn(43)),
         ("figma-token", "figd_" + drawn(40, url)),
@@ -143,14 +119,8 @@ def _tokens(drawn: Callable[..., str]) -> list[tuple[str, str]]:
         ("sendgrid-key", f"SG.{drawn(22, url)}.{drawn(43, url)}"),
         ("sentry-token", "sntryu_" + drawn(64, _HEX)),
         ("shopify-token", "shpat_" + drawn(32, _HEX)),
-        (
-            "slack-token",
-            f"xoxb-{drawn(12, string.digits)}-{drawn(12, string.digits)}-{drawn(24)}",
-        ),
-        (
-            "slack-webhook",
-            f"https://hooks.slack.com/services/T{drawn(8, _UPPER)}/B{drawn(8, _UPPER)}/{drawn(24)}",
-        ),
+        ("slack-token", f"xoxb-{drawn(12, string.digits)}-{drawn(12, string.digits)}-{drawn(24)}"),
+        ("slack-webhook", f"https://hooks.slack.com/services/T{drawn(8, _UPPER)}/B{drawn(8, _UPPER)}/{drawn(24)}"),
         ("square-token", "sq0csp-" + drawn(43, url)),
         ("stripe-key", "sk_live_" + drawn(24)),
         ("supabase-key", "sbp_" + drawn(40, _HEX)),
@@ -164,10 +134,5 @@ def _tokens(drawn: Callable[..., str]) -> list[tuple[str, str]]:
 
 def notebook(lines: list[str]) -> str:
     """A Jupyter notebook with `lines` in a cell, which stand there as strings of JSON."""
-    cell = {
-        "cell_type": "code",
-        "metadata": {},
-        "outputs": [],
-        "source": [f"{line}\n" for line in lines],
-    }
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": [f"{line}\n" for line in lines]}
     return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)

@@ -54,10 +54,7 @@ class Front:
         where = cwd or self.home
         return subprocess.run(
             command,
-            env={
-                **self.environment,
-                "PWD": str(where),
-            },  # OpenCode believes PWD before the working directory
+            env={**self.environment, "PWD": str(where)},  # OpenCode believes PWD before the working directory
             cwd=where,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -8,12 +8,7 @@ from bawn.search.documents import IndexDocument, field_words
 from bawn.search.embedded import EmbeddedPublisher
 
 
-def make_index(
-    index_dir: Path,
-    repo: str,
-    files: dict[str, tuple[list[str], str]],
-    index: Index = "code",
-) -> None:
+def make_index(index_dir: Path, repo: str, files: dict[str, tuple[list[str], str]], index: Index = "code") -> None:
     """Index `files`: path → (names that the file defines, its text)."""
     with EmbeddedPublisher(index_dir / index) as publisher:
         for path, (symbols, text) in files.items():

@@ -16,10 +16,7 @@ def pdf(pages: Sequence[str], *, trailer: bytes = b"") -> bytes:
 
 def encrypted_pdf() -> bytes:
     """A PDF that can't be opened without its password."""
-    keys = b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>/ID[<00><00>]" % (
-        b"00" * 32,
-        b"11" * 32,
-    )
+    keys = b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>/ID[<00><00>]" % (b"00" * 32, b"11" * 32)
     return pdf(["hidden"], trailer=keys)
 
 

@@ -80,11 +80,7 @@ async def embedder_on(
 
 @contextlib.asynccontextmanager
 async def serving(
-    *,
-    batches: Batches | None = None,
-    wait: bool = True,
-    token: str = "",
-    **settings: Any,
+    *, batches: Batches | None = None, wait: bool = True, token: str = "", **settings: Any
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, Engines]]:
     """A model server by `settings` on a free port, with a client for it."""
     chosen = ModelServerSettings(threads=1, speculation="off", **settings).checked()

@@ -60,14 +60,7 @@ def verified(unit: Path, *, user: bool = False) -> subprocess.CompletedProcess[s
     """What `systemd-analyze verify` says about a unit's file, one of a user where said so; or a skip."""
     mode = ["--user"] if user else []
     return subprocess.run(
-        [
-            require_analyze_program(),
-            "verify",
-            "--man=no",
-            "--recursive-errors=no",
-            *mode,
-            str(unit),
-        ],
+        [require_analyze_program(), "verify", "--man=no", "--recursive-errors=no", *mode, str(unit)],
         capture_output=True,
         text=True,
         env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(unit.parent)},

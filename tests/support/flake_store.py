@@ -81,10 +81,7 @@ def named_inputs() -> dict[str, Path]:
     tree, folder = os.environ.get("NIXPKGS_TREE"), os.environ.get("BAWN_FLAKE_INPUTS")
     if not tree or not folder:
         return {}
-    return {
-        "nixpkgs": Path(tree),
-        **{name: Path(folder) / at for name, at in FOLDERS.items()},
-    }
+    return {"nixpkgs": Path(tree), **{name: Path(folder) / at for name, at in FOLDERS.items()}}
 
 
 def lock_to_named_inputs(program: str, source: Path) -> None:
@@ -115,17 +112,7 @@ def fetched_inputs(program: str, source: Path) -> dict[str, Path]:
     Raises:
         InputsMissingError: they can't be had.
     """
-    done = nix(
-        *(
-            program,
-            "flake",
-            "archive",
-            "--json",
-            "--no-update-lock-file",
-            f"path:{source}",
-        ),
-        timeout_s=1800,
-    )
+    done = nix(*(program, "flake", "archive", "--json", "--no-update-lock-file", f"path:{source}"), timeout_s=1800)
     if done.returncode != 0:
         # Nix wraps the reason in what it was doing.
         raise InputsMissingError(done.stderr.strip().rpartition("error: ")[2].removesuffix(")"))

@@ -16,10 +16,7 @@ def fleets(draw: st.DrawFn) -> Data:
     names = iter(draw(st.lists(LABELS, min_size=24, max_size=24, unique=True)))
     words = iter(draw(st.lists(MODEL_NAMES, min_size=8, max_size=8, unique=True)))
     managed = draw(st.booleans())
-    tailnet: Data = {
-        "base_domain": f"{draw(LABELS)}.tailnet.example",
-        "managed": managed,
-    }
+    tailnet: Data = {"base_domain": f"{draw(LABELS)}.tailnet.example", "managed": managed}
     if not managed:
         tailnet["server_url"] = draw(st.sampled_from(["https://join.example", "https://join.example:443/"]))
 
@@ -55,10 +52,7 @@ def fleets(draw: st.DrawFn) -> Data:
             node["vram_mib"] = need + draw(st.integers(0, 1000))
         nodes[next(names)] = node
     for _ in range(draw(st.integers(1, 3))):
-        laptop: Data = {
-            "role": "laptop",
-            "owner": draw(st.sampled_from(sorted(people))),
-        }
+        laptop: Data = {"role": "laptop", "owner": draw(st.sampled_from(sorted(people)))}
         if len(gateways) > 1 or draw(st.booleans()):
             laptop["gateway"] = draw(st.sampled_from(gateways))
         nodes[next(names)] = laptop

@@ -49,31 +49,11 @@ class Forge:
 @contextlib.contextmanager
 def https_forge(folder: Path, served: Path) -> Iterator[Forge]:
     """Serves the repositories in `served`, for who has the token; its files are in `folder`."""
-    certificate, key, token_file = (
-        folder / "forge.pem",
-        folder / "forge.key",
-        folder / "forge.token",
-    )
+    certificate, key, token_file = folder / "forge.pem", folder / "forge.key", folder / "forge.token"
     subprocess.run(
         [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-            ),
-            *(
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
-            ),
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
             *("-out", str(certificate), "-keyout", str(key)),
         ],
         check=True,
@@ -83,9 +63,7 @@ def https_forge(folder: Path, served: Path) -> Iterator[Forge]:
     token_file.write_text(token, encoding="utf-8")
     port = free_port()
     forge = Forge(
-        f"https://localhost:{port}",
-        {"token_file": str(token_file), "ca_file": str(certificate)},
-        token=token,
+        f"https://localhost:{port}", {"token_file": str(token_file), "ca_file": str(certificate)}, token=token
     )
     allowed = f"Basic {base64.b64encode(f'x-access-token:{token}'.encode()).decode()}"
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(served, allowed, forge.asked))
@@ -168,11 +146,7 @@ def _handler(served: Path, allowed: str, asked: list[str]) -> type[BaseHTTPReque
 def ssh_forge(folder: Path, served: Path) -> Iterator[Forge]:
     """An sshd that lets one key in, for reading the repositories in `served`; its files are in `folder`."""
     port = free_port()
-    host_key, deploy_key, known = (
-        folder / "host",
-        folder / "deploy",
-        folder / "known_hosts",
-    )
+    host_key, deploy_key, known = folder / "host", folder / "deploy", folder / "known_hosts"
     for key in (host_key, deploy_key):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     public = host_key.with_suffix(".pub").read_text(encoding="utf-8")
@@ -180,10 +154,7 @@ def ssh_forge(folder: Path, served: Path) -> Iterator[Forge]:
     keys, config = folder / "authorized_keys", folder / "sshd_config"
     environment = " ".join(f"{name}={value}" for name, value in _FILTERS.items())
     command = f'{environment} git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"'
-    keys.write_text(
-        f'restrict,command="{command}" {deploy_key.with_suffix(".pub").read_text()}',
-        encoding="utf-8",
-    )
+    keys.write_text(f'restrict,command="{command}" {deploy_key.with_suffix(".pub").read_text()}', encoding="utf-8")
     config.write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nAuthorizedKeysFile {keys}\nStrictModes no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nPermitRootLogin yes\nPidFile none\n",

@@ -44,10 +44,7 @@ async def running_gateway(*upstreams: str, **settings: Any) -> AsyncGenerator[Ru
         keys = KeyStore(Path(folder, "keys.json"))
         key = keys.add("test")
         port = free_port()
-        settings.setdefault(
-            "upstreams",
-            [{"name": f"u{n}", "url": url} for n, url in enumerate(upstreams)],
-        )
+        settings.setdefault("upstreams", [{"name": f"u{n}", "url": url} for n, url in enumerate(upstreams)])
         data = {
             "port": port,
             "keys_file": str(keys.path),

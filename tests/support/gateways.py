@@ -54,19 +54,13 @@ async def scripted_gateway(
     chunks: list[dict[str, Any]] | None = None, *, port: int | None = None
 ) -> AsyncIterator[Gateway]:
     """A running gateway; without any tool where `chunks` is None."""
-    async with (
-        scripted_upstream() as openai,
-        httpx.AsyncClient(base_url=openai.url, trust_env=False) as onward,
-    ):
+    async with scripted_upstream() as openai, httpx.AsyncClient(base_url=openai.url, trust_env=False) as onward:
         served = Gateway(f"http://127.0.0.1:{port or free_port()}", openai)
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         mcp: Any = _search_server(served, chunks).streamable_http_app(transport_security=security)
         app = _beside(mcp, onward, served)
         # granian runs no lifespan inside a test's loop for an app that is not Litestar's: the SDK's is run here.
-        async with (
-            mcp.router.lifespan_context(mcp),
-            running(app, "127.0.0.1", int(served.url.rsplit(":", 1)[1])),
-        ):
+        async with mcp.router.lifespan_context(mcp), running(app, "127.0.0.1", int(served.url.rsplit(":", 1)[1])):
             yield served
 
 
@@ -92,11 +86,7 @@ def _beside(mcp: ASGIApp, onward: httpx.AsyncClient, served: Gateway) -> ASGIApp
                 break
         async with onward.stream(scope["method"], scope["path"], content=body) as answer:
             kind = answer.headers["content-type"].encode()
-            start = {
-                "type": "http.response.start",
-                "status": answer.status_code,
-                "headers": [(b"content-type", kind)],
-            }
+            start = {"type": "http.response.start", "status": answer.status_code, "headers": [(b"content-type", kind)]}
             await send(start)  # type: ignore[arg-type]
             async for piece in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -34,10 +34,7 @@ class Headscale:
             "unix_socket": str(folder / "headscale.sock"),
             "noise": {"private_key_path": str(folder / "noise.key")},
             "prefixes": {"v4": "100.64.0.0/10", "v6": "fd7a:115c:a1e0::/48"},
-            "database": {
-                "type": "sqlite",
-                "sqlite": {"path": str(folder / "db.sqlite")},
-            },
+            "database": {"type": "sqlite", "sqlite": {"path": str(folder / "db.sqlite")}},
             "derp": {
                 "server": {
                     "enabled": True,
@@ -48,11 +45,7 @@ class Headscale:
                 "urls": [],
                 "auto_update_enabled": False,
             },
-            "dns": {
-                "magic_dns": True,
-                "base_domain": "tailnet.example",
-                "override_local_dns": False,
-            },
+            "dns": {"magic_dns": True, "base_domain": "tailnet.example", "override_local_dns": False},
             "policy": {"mode": "file", "path": str(self.policy)},
             "disable_check_updates": True,
             "cli": {"timeout": f"{_COMMAND_TIMEOUT_S}s"},
@@ -65,9 +58,7 @@ class Headscale:
         """Serve until the block ends."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "--config", self.config, "serve"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                [self.program, "--config", self.config, "serve"], stdout=log, stderr=subprocess.STDOUT
             )
         try:
             deadline = time.monotonic() + _START_TIMEOUT_S

@@ -11,20 +11,9 @@ from bawn.search.tools import IndexSearch
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in `folder` with an identity of its own; what it printed."""
-    identity = [
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "commit.gpgsign=false",
-    ]
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     done = subprocess.run(
-        ["git", "-C", str(folder), *identity, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
+        ["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True, text=True, timeout=60
     )
     return done.stdout.strip()
 

@@ -50,11 +50,7 @@ class Meilisearch:
             "max-indexing-memory": "256MiB",
             "max-indexing-threads": "1",
         }
-        command = [
-            str(self._program),
-            "--no-analytics",
-            *(f"--{name}={value}" for name, value in options.items()),
-        ]
+        command = [str(self._program), "--no-analytics", *(f"--{name}={value}" for name, value in options.items())]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -85,14 +81,7 @@ class Meilisearch:
     def ask(self, method: str, path: str, key: str = MASTER_KEY, body: object = None) -> httpx.Response:
         """One call of its HTTP API."""
         headers = {"authorization": f"Bearer {key}"}
-        return httpx.request(
-            method,
-            f"{self.url}{path}",
-            headers=headers,
-            json=body,
-            timeout=30,
-            trust_env=False,
-        )
+        return httpx.request(method, f"{self.url}{path}", headers=headers, json=body, timeout=30, trust_env=False)
 
 
 @contextlib.contextmanager

@@ -67,17 +67,7 @@ def run(expression: str, timeout_s: float = 300) -> subprocess.CompletedProcess[
     program, inputs = nix_program("nix-instantiate"), require_inputs()
     whole = f"let flake = import {NIX_TESTS}/evaluate.nix; inherit (flake.inputs.nixpkgs) lib; in {expression}"
     return subprocess.run(
-        [
-            program,
-            "--eval",
-            "--strict",
-            "--json",
-            "--readonly-mode",
-            "--store",
-            "dummy://",
-            "--expr",
-            whole,
-        ],
+        [program, "--eval", "--strict", "--json", "--readonly-mode", "--store", "dummy://", "--expr", whole],
         env={**os.environ, **inputs, "NIX_CONFIG": flake_store.CONFIG},
         capture_output=True,
         text=True,

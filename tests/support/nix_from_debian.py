@@ -53,13 +53,7 @@ def _mirror() -> str:
     if shutil.which("apt-get") is None or not _KEYRING.exists():
         raise NotPossibleError("this is no Debian, from whose packages it could be unpacked")
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    sources = _run(
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-        "Created-By: Packages",
-    )
+    sources = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
     for line in sources.splitlines():
         uri, release, component = line.split()
         if (release, component) == (codename, "main"):
@@ -69,12 +63,7 @@ def _mirror() -> str:
 
 def _downloaded(work: Path, mirror: str) -> list[Path]:
     """The package and all that it needs, down to the C library: apt is told that nothing is installed."""
-    lists, archives, status, sources = (
-        work / "lists",
-        work / "archives",
-        work / "status",
-        work / "sources.list",
-    )
+    lists, archives, status, sources = work / "lists", work / "archives", work / "status", work / "sources.list"
     (lists / "partial").mkdir(parents=True)
     (archives / "partial").mkdir(parents=True)
     status.touch()
@@ -127,11 +116,7 @@ def _run(*command: str) -> str:
             text=True,
             timeout=_TIMEOUT_S,
             check=False,
-            env={
-                **os.environ,
-                "LC_ALL": "C.UTF-8",
-                "DEBIAN_FRONTEND": "noninteractive",
-            },
+            env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
         )
     except subprocess.TimeoutExpired as error:
         raise NotPossibleError(f"{command[0]} took longer than {_TIMEOUT_S:g} s") from error

@@ -63,15 +63,7 @@ def sse(data: Any) -> bytes:
 
 def chat_chunk(delta: dict[str, Any], finish: str | None = None, model: str = "scripted") -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return sse(
-        {
-            "id": "c1",
-            "object": "chat.completion.chunk",
-            "created": 1,
-            "model": model,
-            "choices": [choice],
-        }
-    )
+    return sse({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]})
 
 
 def chat_steps(texts: Iterable[str]) -> list[Step]:
@@ -94,12 +86,7 @@ def tool_call_steps(name: str, arguments: dict[str, Any], call_id: str = "call_1
     """A streamed chat answer that calls one tool, its arguments in two pieces as models send them."""
     text = json.dumps(arguments)
     half = len(text) // 2
-    call = {
-        "index": 0,
-        "id": call_id,
-        "type": "function",
-        "function": {"name": name, "arguments": ""},
-    }
+    call = {"index": 0, "id": call_id, "type": "function", "function": {"name": name, "arguments": ""}}
     pieces = [{"index": 0, "function": {"arguments": piece}} for piece in (text[:half], text[half:])]
     return [
         chat_chunk({"role": "assistant", "content": None, "tool_calls": [call]}),
@@ -114,15 +101,7 @@ def completion_steps(texts: Iterable[str]) -> list[Step]:
 
     def chunk(text: str, finish: str | None) -> bytes:
         choice = {"index": 0, "text": text, "finish_reason": finish}
-        return sse(
-            {
-                "id": "t1",
-                "object": "text_completion",
-                "created": 1,
-                "model": "scripted",
-                "choices": [choice],
-            }
-        )
+        return sse({"id": "t1", "object": "text_completion", "created": 1, "model": "scripted", "choices": [choice]})
 
     return [*(chunk(text, None) for text in texts), chunk("", "stop"), DONE]
 
@@ -137,17 +116,7 @@ def default_handler(request: Received) -> Reply:
         return json_reply({"status": "ok"})
     if request.path == "/v1/models":
         return json_reply(
-            {
-                "object": "list",
-                "data": [
-                    {
-                        "id": "scripted",
-                        "object": "model",
-                        "created": 0,
-                        "owned_by": "test",
-                    }
-                ],
-            }
+            {"object": "list", "data": [{"id": "scripted", "object": "model", "created": 0, "owned_by": "test"}]}
         )
     streams = request.body and request.json.get("stream")
     usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -182,11 +151,7 @@ def default_handler(request: Received) -> Reply:
         )
     if request.path == "/v1/embeddings":
         return json_reply(
-            {
-                "object": "list",
-                "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
-                "model": "scripted",
-            }
+            {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "scripted"}
         )
     return json_reply({"error": {"message": "no such path"}}, 404)
 
@@ -292,20 +257,13 @@ class ScriptedUpstream:
         if reply.hang:
             await request.client_left.wait()
             return False
-        head = {
-            "content-type": reply.content_type,
-            "transfer-encoding": "chunked",
-            **reply.headers,
-        }
+        head = {"content-type": reply.content_type, "transfer-encoding": "chunked", **reply.headers}
         lines = "".join(f"{k}: {v}\r\n" for k, v in head.items())
         writer.write(f"HTTP/1.1 {reply.status} X\r\n{lines}\r\n".encode())
         for step in reply.steps:
             if isinstance(step, asyncio.Event):
                 await writer.drain()
-                waits = [
-                    asyncio.ensure_future(step.wait()),
-                    asyncio.ensure_future(request.client_left.wait()),
-                ]
+                waits = [asyncio.ensure_future(step.wait()), asyncio.ensure_future(request.client_left.wait())]
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 for wait in waits:
                     wait.cancel()

@@ -45,10 +45,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         _ALL: "no sandbox: it does what `nixos-rebuild switch` does, when the health gate has failed"
     },
     "bawn-gpu-preflight": _GPU,
-    "bawn-model-server": {
-        **_GPU,
-        "IPAddressAllow": "the tailnet: the gateway calls it",
-    },
+    "bawn-model-server": {**_GPU, "IPAddressAllow": "the tailnet: the gateway calls it"},
     "bawn-weights": {
         "UMask": "another user serves the weights, which are no secret",
         "IPAddressDeny IPAddressAllow": "the internet, but neither the tailnet nor a cloud's metadata service",
@@ -87,10 +84,7 @@ def page_with_tables(text: str) -> str:
 
 def ports_table() -> str:
     """Open ports, as the firewalls of the golden files have them."""
-    rows = [
-        "| host | on | port | what listens | who may come |",
-        "|---|---|---|---|---|",
-    ]
+    rows = ["| host | on | port | what listens | who may come |", "|---|---|---|---|---|"]
     for host in HOSTS:
         opened = open_ports(golden_files()[f"{host}/firewall.nft"])
         for network, port in opened:
@@ -112,10 +106,7 @@ def open_ports(rules: str) -> list[tuple[str, str]]:
 
 def units_table(score: Callable[[str], str]) -> str:
     """Units of ours, and those of nixpkgs on which they stand; `score` gives that of a golden file."""
-    rows = [
-        "| host | unit | exposure | runs as | what it has beside the sandbox, and why |",
-        "|---|---|---|---|---|",
-    ]
+    rows = ["| host | unit | exposure | runs as | what it has beside the sandbox, and why |", "|---|---|---|---|---|"]
     for host in (folder for name in HOSTS for folder in (name, *VARIANTS.get(name, ()))):
         for name, text in golden_files().items():
             folder, _, rest = name.partition("/")
@@ -172,10 +163,7 @@ def _written(text: str) -> Callable[[str], str]:
 
 
 def _between(text: str, name: str, table: str) -> str:
-    begin, end = (
-        f"<!-- {name}: made by `make golden` -->\n\n",
-        f"\n\n<!-- end of {name} -->",
-    )
+    begin, end = f"<!-- {name}: made by `make golden` -->\n\n", f"\n\n<!-- end of {name} -->"
     before, rest = text.split(begin)
     _, after = rest.split(end)
     return f"{before}{begin}{table}{end}{after}"

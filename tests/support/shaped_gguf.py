@@ -9,24 +9,11 @@ import numpy as np
 
 VOCABULARY: Final = 512
 
-PLAIN: Final[dict[str, Any]] = {
-    "layers": 4,
-    "embd": 256,
-    "ff": 512,
-    "heads": 8,
-    "kv_heads": 2,
-    "length": 32,
-}
+PLAIN: Final[dict[str, Any]] = {"layers": 4, "embd": 256, "ff": 512, "heads": 8, "kv_heads": 2, "length": 32}
 GATED_DELTA: Final[dict[str, Any]] = {
     **PLAIN,
     "layers": 8,
-    "ssm": {
-        "conv_kernel": 4,
-        "inner_size": 1024,
-        "state_size": 128,
-        "time_step_rank": 8,
-        "group_count": 4,
-    },
+    "ssm": {"conv_kernel": 4, "inner_size": 1024, "state_size": 128, "time_step_rank": 8, "group_count": 4},
 }
 
 
@@ -76,10 +63,7 @@ def write(
             writer.add_uint32(f"{architecture}.ssm.{key}", value)
         writer.add_uint32(f"{architecture}.full_attention_interval", of.get("interval", 4))
         quarter = of["length"] // 4
-        writer.add_array(
-            f"{architecture}.rope.dimension_sections",
-            [quarter // 2, quarter // 4, quarter // 4, 0],
-        )
+        writer.add_array(f"{architecture}.rope.dimension_sections", [quarter // 2, quarter // 4, quarter // 4, 0])
     _vocabulary(writer, of.get("vocabulary", VOCABULARY))
     for name, numbers in _tensors(architecture, of, tied=tied).items():
         kind = of["type"] if "type" in of and len(numbers) > 1 and name != "conv" else gguf.GGMLQuantizationType.F32
@@ -95,12 +79,7 @@ def write(
 
 
 def _add(
-    writer: gguf.GGUFWriter,
-    name: str,
-    numbers: tuple[int, ...],
-    kind: gguf.GGMLQuantizationType,
-    *,
-    data: bool,
+    writer: gguf.GGUFWriter, name: str, numbers: tuple[int, ...], kind: gguf.GGMLQuantizationType, *, data: bool
 ) -> None:
     if data:
         writer.add_tensor(name, np.zeros(numbers, np.float32))
@@ -119,10 +98,7 @@ def _tensors(architecture: str, of: dict[str, Any], *, tied: bool) -> dict[str, 
     embd, ff = of["embd"], of["ff"]
     q, kv = of["heads"] * of["length"], of["kv_heads"] * of["length"]
     vocabulary = of.get("vocabulary", VOCABULARY)
-    shapes: dict[str, tuple[int, ...]] = {
-        "token_embd.weight": (vocabulary, embd),
-        "output_norm.weight": (embd,),
-    }
+    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, embd), "output_norm.weight": (embd,)}
     if not tied:
         shapes["output.weight"] = (vocabulary, embd)
     for index in range(of["layers"]):
@@ -130,11 +106,7 @@ def _tensors(architecture: str, of: dict[str, Any], *, tied: bool) -> dict[str, 
         if "experts" in of:
             block |= _experts(architecture, embd, of["experts"])
         else:
-            block |= {
-                "ffn_gate.weight": (ff, embd),
-                "ffn_up.weight": (ff, embd),
-                "ffn_down.weight": (embd, ff),
-            }
+            block |= {"ffn_gate.weight": (ff, embd), "ffn_up.weight": (ff, embd), "ffn_down.weight": (embd, ff)}
         if architecture in HYBRIDS and (index + 1) % of.get("interval", 4):
             block |= _gated_delta(embd, of["ssm"])
         else:
@@ -145,21 +117,11 @@ def _tensors(architecture: str, of: dict[str, Any], *, tied: bool) -> dict[str, 
                 "attn_output.weight": (embd, q),
             }
             if architecture in {"qwen3", "qwen3moe", "gemma3", *HYBRIDS}:
-                block |= {
-                    "attn_q_norm.weight": (of["length"],),
-                    "attn_k_norm.weight": (of["length"],),
-                }
+                block |= {"attn_q_norm.weight": (of["length"],), "attn_k_norm.weight": (of["length"],)}
             if architecture in {"qwen2", "gpt-oss"}:
-                block |= {
-                    "attn_q.bias": (q,),
-                    "attn_k.bias": (kv,),
-                    "attn_v.bias": (kv,),
-                }
+                block |= {"attn_q.bias": (q,), "attn_k.bias": (kv,), "attn_v.bias": (kv,)}
             if architecture == "gpt-oss":
-                block |= {
-                    "attn_output.bias": (embd,),
-                    "attn_sinks.weight": (of["heads"],),
-                }
+                block |= {"attn_output.bias": (embd,), "attn_sinks.weight": (of["heads"],)}
         norms = ["post_attention_norm"] if architecture in {*HYBRIDS, "gpt-oss"} else ["ffn_norm"]
         norms += ["post_attention_norm", "post_ffw_norm"] if architecture == "gemma3" else []
         block |= {f"{norm}.weight": (embd,) for norm in norms}
@@ -183,20 +145,13 @@ def _experts(architecture: str, embd: int, experts: dict[str, int]) -> dict[str,
             "ffn_down_shexp.weight": (embd, shared),
         }
     if architecture == "gpt-oss":
-        block |= {
-            "ffn_gate_inp.bias": (count,),
-            "ffn_gate_exps.bias": (count, ff),
-            "ffn_up_exps.bias": (count, ff),
-        }
+        block |= {"ffn_gate_inp.bias": (count,), "ffn_gate_exps.bias": (count, ff), "ffn_up_exps.bias": (count, ff)}
         block |= {"ffn_down_exps.bias": (count, embd)}
     return block
 
 
 def _gated_delta(embd: int, ssm: dict[str, int]) -> dict[str, tuple[int, ...]]:
-    keys, values = (
-        ssm["state_size"] * ssm["group_count"],
-        ssm["state_size"] * ssm["time_step_rank"],
-    )
+    keys, values = ssm["state_size"] * ssm["group_count"], ssm["state_size"] * ssm["time_step_rank"]
     heads = ssm["time_step_rank"]
     return {
         "attn_qkv.weight": (2 * keys + values, embd),

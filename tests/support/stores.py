@@ -53,11 +53,7 @@ def of_meilisearch(server: Meilisearch, folder: Path, name: str) -> Store:
         directory.mkdir(parents=True)
         file = directory / "key"
         file.write_text(key.text(MASTER_KEY), encoding="utf-8")
-        use_meilisearch(
-            directory,
-            "code",
-            MeilisearchSettings(url=server.url, key_file=str(file), index=name),
-        )
+        use_meilisearch(directory, "code", MeilisearchSettings(url=server.url, key_file=str(file), index=name))
         directories.append(directory)
     return Store(*directories)
 

@@ -77,12 +77,7 @@ def _build(folder: Path) -> None:
 
 def _go(module: str, *arguments: str) -> str:
     # An older Go fetches the one that the module asks for, as a module; distributions turn that off.
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "auto",
-        "GOFLAGS": "-buildvcs=false -mod=readonly",
-    }
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": "-buildvcs=false -mod=readonly"}
     done = subprocess.run(
         ["go", *arguments],
         cwd=MODULES / module,

@@ -157,12 +157,7 @@ def write_hybrid(path: Path, *, seed: int = 7, n_ctx: int = 4096, fim: bool = Fa
     writer.add_rope_dimension_count(length)
     writer.add_array("qwen35.rope.dimension_sections", [4, 2, 2, 0])
     writer.add_vocab_size(SIZE)
-    ssm = {
-        "conv_kernel": kernel,
-        "inner_size": state * rank,
-        "state_size": state,
-        "time_step_rank": rank,
-    }
+    ssm = {"conv_kernel": kernel, "inner_size": state * rank, "state_size": state, "time_step_rank": rank}
     for key, value in {**ssm, "group_count": groups}.items():
         writer.add_uint32(f"qwen35.ssm.{key}", value)
     writer.add_uint32("qwen35.full_attention_interval", 4)
@@ -225,11 +220,7 @@ def _add_random(writer: gguf.GGUFWriter, shapes: Mapping[str, tuple[int, ...]], 
 
 def _byte_names() -> list[str]:
     """GPT-2's printable name of each byte."""
-    plain = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
+    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = iter(range(256, 512))
     return [chr(byte if byte in plain else next(others)) for byte in range(256)]
 

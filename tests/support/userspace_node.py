@@ -48,11 +48,7 @@ class UserspaceNode:
 
     def join(self, server: str, key: str) -> None:
         """Join the tailnet of the Headscale at `server`."""
-        login = (
-            f"--login-server={server}",
-            f"--auth-key={key}",
-            f"--hostname={self.name}",
-        )
+        login = (f"--login-server={server}", f"--auth-key={key}", f"--hostname={self.name}")
         self._command("up", *login, "--accept-dns=false", f"--timeout={_JOIN_TIMEOUT_S}s")
         self.address = self._command("ip", "-4").strip()
 

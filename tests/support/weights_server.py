@@ -56,10 +56,7 @@ def _handler(server: WeightsServer) -> type[BaseHTTPRequestHandler]:
             body = server.content[start or 0 :]
             self.send_response(200 if start is None else 206)
             if start is not None:
-                self.send_header(
-                    "content-range",
-                    f"bytes {start}-{len(server.content) - 1}/{len(server.content)}",
-                )
+                self.send_header("content-range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
             if server.etag:
                 self.send_header("etag", server.etag)
             self.send_header("content-length", str(len(body)))

@@ -123,7 +123,4 @@ def outcome(attack: Callable[[], None]) -> str:
 
 
 if __name__ == "__main__":
-    print(
-        "attacks:" + json.dumps({n: outcome(a) for n, a in attacks(sys.argv[1], sys.argv[2:]).items()}),
-        flush=True,
-    )
+    print("attacks:" + json.dumps({n: outcome(a) for n, a in attacks(sys.argv[1], sys.argv[2:]).items()}), flush=True)

@@ -44,13 +44,7 @@ def main() -> None:
 
 def connections(targets: list[str], protocol: str) -> dict[str, bool]:
     with ThreadPoolExecutor(len(targets)) as pool:
-        return dict(
-            zip(
-                targets,
-                pool.map(accepted if protocol == "tcp" else answered, targets),
-                strict=True,
-            )
-        )
+        return dict(zip(targets, pool.map(accepted if protocol == "tcp" else answered, targets), strict=True))
 
 
 def accepted(target: str) -> bool:

@@ -32,10 +32,7 @@ def call(method, path, body=None):
 
 def done(task):
     pause, until = threading.Event(), time.monotonic() + 120
-    while (state := call("GET", f"/tasks/{task['taskUid']}"))["status"] in (
-        "enqueued",
-        "processing",
-    ):
+    while (state := call("GET", f"/tasks/{task['taskUid']}"))["status"] in ("enqueued", "processing"):
         assert time.monotonic() < until, state
         pause.wait(0.2)
     assert state["status"] == "succeeded", state

@@ -19,35 +19,13 @@ HERE: Final = Path(__file__).parent
 """Folder of the programs that are run inside hosts."""
 
 _OF_DEBIAN: Final = (
-    *(
-        "bash",
-        "coreutils",
-        "curl",
-        "envsubst",
-        "gawk",
-        "git",
-        "gnugrep",
-        "gnused",
-        "jq",
-        "systemd",
-        "util-linux",
-    ),
+    *("bash", "coreutils", "curl", "envsubst", "gawk", "git", "gnugrep", "gnused", "jq", "systemd", "util-linux"),
 )
 """Packages of nixpkgs whose programs are Debian's here."""
-_OF_OURS: Final = (
-    "bawn-bridge",
-    "bawn-gateway",
-    "bawn-indexer",
-    "bawn-model-server",
-    "bawn-model-server-cuda",
-)
+_OF_OURS: Final = ("bawn-bridge", "bawn-gateway", "bawn-indexer", "bawn-model-server", "bawn-model-server-cuda")
 _PLACEHOLDER: Final = re.compile(r"@([A-Za-z0-9+._?=-]+)@")
 _NOT_PATHS: Final = re.compile(r"X-Reload-Triggers-|X-Restart-Triggers-|^tailnet$|^MASTER_KEY$")
-_OF_OTHERS: Final = {
-    "headscale": "headscale.yaml",
-    "meilisearch": "config.toml",
-    "searx": "settings.yml",
-}
+_OF_OTHERS: Final = {"headscale": "headscale.yaml", "meilisearch": "config.toml", "searx": "settings.yml"}
 """Settings that are no service's of ours: where they lie in the store."""
 
 _PROGRAM: Final = f"""#!{BAWN}/env/bin/python
@@ -110,10 +88,7 @@ def lay(
             names.add(_install_settings(machine, service, source, fleet, node))
     machine.write("/etc/nftables.conf", files["firewall.nft"])
     _enable(machine, "nftables.service", ["sysinit.target"], of="/usr/lib/systemd/system")
-    for name, at in {
-        "sysusers.conf": "/etc/sysusers.d",
-        "tmpfiles.conf": "/etc/tmpfiles.d",
-    }.items():
+    for name, at in {"sysusers.conf": "/etc/sysusers.d", "tmpfiles.conf": "/etc/tmpfiles.d"}.items():
         if name in files:
             machine.write(f"{at}/bawn.conf", files[name])
     if "sysusers.conf" in files:
@@ -142,22 +117,15 @@ def override(machine: Machine, unit: str, text: str) -> None:
 
 def environment(machine: Machine) -> None:
     """A virtual environment over the packages, and the program."""
-    machine.write(
-        f"{BAWN}/env/pyvenv.cfg",
-        "home = /usr/bin\ninclude-system-site-packages = false\n",
-    )
+    machine.write(f"{BAWN}/env/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
     machine.link(f"{BAWN}/env/bin/python", f"/usr/bin/python{tree.PYTHON}")
-    machine.write(
-        f"/usr/lib/python{tree.PYTHON}/sitecustomize.py",
-        f"import sys\nsys.path.append('{BAWN}/src')\n",
-    )
+    machine.write(f"/usr/lib/python{tree.PYTHON}/sitecustomize.py", f"import sys\nsys.path.append('{BAWN}/src')\n")
     machine.write(f"{BAWN}/bin/bawn", _PROGRAM, mode=0o755)
     machine.link("/usr/local/bin/bawn", f"{BAWN}/bin/bawn")
     # What NixOS has in these places, for the gate that notes which generation was ready.
     machine.write(f"{STORE}/system/nixos-version", "of the golden files\n")
     machine.write(
-        "/etc/tmpfiles.d/nixos.conf",
-        f"d /nix/var/nix/gcroots\nL+ /run/current-system - - - - {STORE}/system\n",
+        "/etc/tmpfiles.d/nixos.conf", f"d /nix/var/nix/gcroots\nL+ /run/current-system - - - - {STORE}/system\n"
     )
     machine.link("/usr/local/bin/bawn-keys", f"{STORE}/bawn-keys/bin/bawn-keys")
 
@@ -181,23 +149,12 @@ def _install_settings(machine: Machine, service: str, source: dict[str, Any], fl
         if service == "headscale":
             machine.write("/etc/headscale/config.yaml", text)
         return _OF_OTHERS[service]
-    bawn(
-        "fleet",
-        "render",
-        fleet,
-        "--node",
-        node,
-        "--out",
-        machine.root / "opt" / "rendered",
-    )
+    bawn("fleet", "render", fleet, "--node", node, "--out", machine.root / "opt" / "rendered")
     machine.write("/opt/rendered/overlay.json", json.dumps(source["settings"]))
     whole = f"reduce .[] as $part ({{}}; . * $part) | {source['filter']}"
     parts = (f"/opt/rendered/{service}.json", "/opt/rendered/overlay.json")
     name = f"bawn-{service}.json"
-    machine.write(
-        f"{STORE}/{name}",
-        _inside(machine, "jq", "--slurp", "--sort-keys", whole, *parts),
-    )
+    machine.write(f"{STORE}/{name}", _inside(machine, "jq", "--slurp", "--sort-keys", whole, *parts))
     return name
 
 
@@ -205,10 +162,7 @@ def _install_unit(machine: Machine, name: str, text: str, unknown: set[str], *, 
     folder = "/etc/systemd/user" if user else "/etc/systemd/system"
     if unknown:
         # As on the host: a program that isn't there fails when it is started, and the failure says which.
-        machine.write(
-            f"{folder}/{name}.d/absent.conf",
-            f"# not on this machine: {', '.join(sorted(unknown))}\n",
-        )
+        machine.write(f"{folder}/{name}.d/absent.conf", f"# not on this machine: {', '.join(sorted(unknown))}\n")
     if name == "tailscaled.service":
         # NixOS has only additions to the unit that the package ships.
         machine.write(f"{folder}/{name}.d/nixos.conf", text)
@@ -234,19 +188,11 @@ def _enable(
 
 
 def _mapped(text: str) -> str:
-    return _PLACEHOLDER.sub(
-        lambda found: found[0] if _NOT_PATHS.search(found[1]) else f"{STORE}/{found[1]}",
-        text,
-    )
+    return _PLACEHOLDER.sub(lambda found: found[0] if _NOT_PATHS.search(found[1]) else f"{STORE}/{found[1]}", text)
 
 
 def _inside(machine: Machine, *command: str) -> str:
-    done = subprocess.run(
-        ["chroot", str(machine.root), *command],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run(["chroot", str(machine.root), *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command[0]}: {done.stderr}"
     return done.stdout
 

@@ -102,26 +102,9 @@ class Machine:
         capabilities = f"--capability={_CAPABILITIES}"
         command = [
             *(["taskset", "--cpu-list", self._cpus] if self._cpus else []),
-            *(
-                "unshare",
-                "--mount",
-                "systemd-nspawn",
-                "--quiet",
-                "--boot",
-                "--register=no",
-                "--keep-unit",
-            ),
-            *(
-                f"--machine={self.name}",
-                f"--directory={self.root}",
-                f"--network-namespace-path={self._namespace}",
-            ),
-            *(
-                "--console=pipe",
-                "--resolv-conf=off",
-                "--timezone=off",
-                "--kill-signal=SIGRTMIN+3",
-            ),
+            *("unshare", "--mount", "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"),
+            *(f"--machine={self.name}", f"--directory={self.root}", f"--network-namespace-path={self._namespace}"),
+            *("--console=pipe", "--resolv-conf=off", "--timezone=off", "--kill-signal=SIGRTMIN+3"),
             *("--system-call-filter=bpf", capabilities, "--bind=/dev/net/tun"),
             *(f"--bind-ro={source}:{target}" for source, target in self._binds),
         ]
@@ -135,11 +118,7 @@ class Machine:
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 preexec_fn=enter,
             )
-        self._wait(
-            lambda: self._running() is not None,
-            _BOOT_S,
-            "is not started by systemd-nspawn",
-        )
+        self._wait(lambda: self._running() is not None, _BOOT_S, "is not started by systemd-nspawn")
         self.wait_until_succeeds("systemctl is-active basic.target", _BOOT_S)
 
     def shutdown(self) -> None:
@@ -230,13 +209,7 @@ class Machine:
 
     def argv(self, *command: str) -> list[str]:
         """The command line, for this machine, of a command in the host."""
-        clean = (
-            "env",
-            "--ignore-environment",
-            f"PATH={_PATH}",
-            "HOME=/root",
-            "LANG=C.UTF-8",
-        )
+        clean = ("env", "--ignore-environment", f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
         return ["nsenter", f"--target={self.leader}", *spaces, "--", *clean, *command]
 
@@ -328,11 +301,7 @@ class Machine:
             raise
 
     def _wait(
-        self,
-        condition: Callable[[], bool],
-        within_s: float,
-        what: str,
-        seen: list[tuple[int, str]] | None = None,
+        self, condition: Callable[[], bool], within_s: float, what: str, seen: list[tuple[int, str]] | None = None
     ) -> None:
         pause, until = threading.Event(), time.monotonic() + within_s
         while not condition():
@@ -345,10 +314,7 @@ class Machine:
         if self._pid is None:
             return self._console_tail()
         of = f"--unit={shlex.quote(unit)}" if unit else "--priority=notice"
-        return _piped(
-            self.argv("journalctl", "--no-pager", "--lines=25", "--output=short", of),
-            20,
-        ).stdout
+        return _piped(self.argv("journalctl", "--no-pager", "--lines=25", "--output=short", of), 20).stdout
 
     def _console_tail(self) -> str:
         return self.console.read_text(encoding="utf-8", errors="replace")[-3000:]

@@ -39,17 +39,7 @@ class Networks:
         for number in range(len(networks)):
             _ip("-n", self._bridges, "link", "add", f"br{number}", "type", "bridge")
             # Without a neighbour that speaks spanning tree, a port would wait half a minute before it forwards.
-            _ip(
-                "-n",
-                self._bridges,
-                "link",
-                "set",
-                f"br{number}",
-                "type",
-                "bridge",
-                "stp_state",
-                "0",
-            )
+            _ip("-n", self._bridges, "link", "set", f"br{number}", "type", "bridge", "stp_state", "0")
             _ip("-n", self._bridges, "link", "set", f"br{number}", "up")
 
     def join(self, host: str) -> str:
@@ -70,25 +60,8 @@ class Networks:
         """Bring the host's interface up, with its addresses."""
         space, v6 = self.namespace(host), self.address(host, network, 6)
         _ip("-n", space, "link", "set", network.interface, "up")
-        _ip(
-            "-n",
-            space,
-            "addr",
-            "replace",
-            f"{self.address(host, network)}/24",
-            "dev",
-            network.interface,
-        )
-        _ip(
-            "-n",
-            space,
-            "addr",
-            "replace",
-            f"{v6}/64",
-            "dev",
-            network.interface,
-            "nodad",
-        )
+        _ip("-n", space, "addr", "replace", f"{self.address(host, network)}/24", "dev", network.interface)
+        _ip("-n", space, "addr", "replace", f"{v6}/64", "dev", network.interface, "nodad")
 
     def move(self, host: str, network: Network, number: int) -> None:
         """Give the host other addresses, as a laptop has in another place."""

@@ -158,25 +158,9 @@ class Site:
 
 def _repository(folder: Path) -> None:
     """A git repository to index: this project's Python sources."""
-    shutil.copytree(
-        ROOT / "python" / "src" / "bawn",
-        folder / "bawn",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    git = (
-        "git",
-        "-C",
-        str(folder),
-        "-c",
-        "user.name=ada",
-        "-c",
-        "user.email=ada@example.org",
-    )
-    for step in (
-        ("init", "-q", "-b", "main"),
-        ("add", "."),
-        ("commit", "-q", "-m", "Sources"),
-    ):
+    shutil.copytree(ROOT / "python" / "src" / "bawn", folder / "bawn", ignore=shutil.ignore_patterns("__pycache__"))
+    git = ("git", "-C", str(folder), "-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    for step in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "Sources")):
         subprocess.run([*git, *step], check=True)
 
 

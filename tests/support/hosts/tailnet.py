@@ -56,10 +56,7 @@ class TailnetHosts(Site):
                 without=("meilisearch.service", "searx-init.service", "searx.service"),
             )
             self._programs(machine)
-            machine.write(
-                "/etc/hosts",
-                f"127.0.0.1 localhost\n::1 localhost\n{self.underlay('headscale')} {SERVER}\n",
-            )
+            machine.write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{self.underlay('headscale')} {SERVER}\n")
             machine.link("/etc/resolv.conf", "/run/systemd/resolve/stub-resolv.conf")
             # security.pki.certificateFiles
             known = machine.root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
@@ -91,24 +88,8 @@ class TailnetHosts(Site):
         paths = [folder / "certificate.pem", folder / "key.pem"]
         subprocess.run(
             [
-                *(
-                    "openssl",
-                    "req",
-                    "-x509",
-                    "-newkey",
-                    "ec",
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                    "-nodes",
-                ),
-                *(
-                    "-days",
-                    "3650",
-                    "-subj",
-                    f"/CN={SERVER}",
-                    "-addext",
-                    f"subjectAltName=DNS:{SERVER}",
-                ),
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-days", "3650", "-subj", f"/CN={SERVER}", "-addext", f"subjectAltName=DNS:{SERVER}"),
                 *("-out", str(paths[0]), "-keyout", str(paths[1])),
             ],
             check=True,
@@ -122,10 +103,7 @@ class TailnetHosts(Site):
             machine = self.machines[host]
             if host in ("gateway", "gpu", "headscale"):
                 machine.write("/etc/systemd/system/sshd.service", _SSHD)
-                machine.link(
-                    "/etc/systemd/system/multi-user.target.wants/sshd.service",
-                    "../sshd.service",
-                )
+                machine.link("/etc/systemd/system/multi-user.target.wants/sshd.service", "../sshd.service")
             machine.start()
 
     def address(self, host: str, version: int = 4) -> str:
@@ -136,9 +114,7 @@ class TailnetHosts(Site):
         """Let a server join as a fresh machine: under its name, with another address."""
         machine = self.machines[host]
         machine.succeed(
-            "systemctl stop tailscaled.service",
-            "rm -r /var/lib/tailscale",
-            "systemctl start tailscaled.service",
+            "systemctl stop tailscaled.service", "rm -r /var/lib/tailscale", "systemctl start tailscaled.service"
         )
         scenarios.tailnet.join_server(self.headscale, machine, NODES[host], again=True)
         self.headscale.succeed("bawn fleet apply --yes")
@@ -150,11 +126,6 @@ class TailnetHosts(Site):
 
 def with_bob(fleet: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
     """The fleet with a second person, who is no operator."""
-    fleet["people"]["bob"] = {
-        "login": "bob@example.org",
-        "models": ["coder"],
-        "indexes": ["code"],
-        "ssh": False,
-    }
+    fleet["people"]["bob"] = {"login": "bob@example.org", "models": ["coder"], "indexes": ["code"], "ssh": False}
     fleet["nodes"]["bob-laptop"] = {"role": "laptop", "owner": "bob"}
     return fleet

@@ -58,9 +58,5 @@ def install(machine: Machine) -> dict[str, str]:
 
 def left_out() -> list[str]:
     """Units of what there is not."""
-    units = {
-        "meilisearch.service": meilisearch(),
-        "searx-init.service": searxng(),
-        "searx.service": searxng(),
-    }
+    units = {"meilisearch.service": meilisearch(), "searx-init.service": searxng(), "searx.service": searxng()}
     return [unit for unit, program in units.items() if program is None]

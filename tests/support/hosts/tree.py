@@ -20,14 +20,7 @@ SUITE: Final = "trixie"
 PYTHON: Final = "3.13"
 """Python of the suite, and of the flake."""
 _DEBIAN: Final = (
-    *(
-        "systemd",
-        "systemd-sysv",
-        "systemd-resolved",
-        "libpam-systemd",
-        "dbus",
-        "dbus-user-session",
-    ),
+    *("systemd", "systemd-sysv", "systemd-resolved", "libpam-systemd", "dbus", "dbus-user-session"),
     *("iproute2", "iptables", "nftables", "kmod", "procps", "iputils-ping"),
     *("bash", "ca-certificates", "curl", "gettext-base", "git", "jq", "openssl"),
     *("python3", "libgomp1", "libstdc++6"),
@@ -56,15 +49,7 @@ def debian() -> Path:
     name = hashlib.sha256("\n".join((SUITE, platform.machine(), *_DEBIAN)).encode()).hexdigest()[:16]
 
     def make(part: Path) -> None:
-        _run(
-            "mmdebstrap",
-            "--quiet",
-            "--variant=minbase",
-            f"--include={','.join(_DEBIAN)}",
-            SUITE,
-            part,
-            *_mirror(),
-        )
+        _run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(_DEBIAN)}", SUITE, part, *_mirror())
 
     return _cached(f"debian-{name}", make)
 
@@ -78,23 +63,9 @@ def packages() -> Path:
     def make(part: Path) -> None:
         pinned = part.with_suffix(".txt")
         what = ("--extra", "all", "--no-dev", "--group", "demo", "--no-emit-project")
-        _run(
-            uv,
-            "export",
-            "--quiet",
-            "--frozen",
-            *what,
-            "--output-file",
-            pinned,
-            cwd=python,
-        )
+        _run(uv, "export", "--quiet", "--frozen", *what, "--output-file", pinned, cwd=python)
         # What was compiled for the project's own environment is taken from uv's cache.
-        for_tree = (
-            "--python-version",
-            PYTHON,
-            "--python-platform",
-            f"{platform.machine()}-manylinux_2_36",
-        )
+        for_tree = ("--python-version", PYTHON, "--python-platform", f"{platform.machine()}-manylinux_2_36")
         own = ("--python", python / ".venv" / "bin" / "python")
         _run(
             *(uv, "pip", "install", "--quiet", "--no-deps", *own, *for_tree),
@@ -124,16 +95,7 @@ def _compile(folder: Path) -> None:
         'mount --bind "$1" "$2/mnt" && mount --bind /dev "$2/dev" && exec chroot "$2" python3 -m compileall -qq -j 0'
     )
     # Some packages have templates that are called .py and are no Python.
-    _run(
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        f"({inside} /mnt) || true",
-        "sh",
-        folder,
-        debian(),
-    )
+    _run("unshare", "--mount", "sh", "-c", f"({inside} /mnt) || true", "sh", folder, debian())
     assert any(folder.glob("**/*.pyc"))
 
 
@@ -165,14 +127,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _mirror() -> list[str]:
     """The mirror that this machine's own Debian packages come from; nothing: mmdebstrap's default."""
     listing = subprocess.run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI)",
-            "Created-By: Packages",
-            "Label: Debian",
-        ],
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"],
         capture_output=True,
         text=True,
         check=False,
@@ -181,11 +136,5 @@ def _mirror() -> list[str]:
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> None:
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}"

@@ -25,12 +25,7 @@ class WiredHosts(Site):
     def __init__(self, folder: Path, *, gpu: str = "gpu-without-card") -> None:
         """Lay them out in `folder`; `gpu` is the folder of the golden files that the GPU host has."""
         super().__init__(folder, {"laptop": self.PERSON}, TAILNET)
-        nodes = {
-            "headscale": "headscale",
-            "gateway": "gateway",
-            "gpu": "gpu",
-            "laptop": "ada-laptop",
-        }
+        nodes = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
         names = "".join(f"{self.address(host)} {node}.{DOMAIN}\n" for host, node in nodes.items())
         for host, machine in self.machines.items():
             machine.write("/opt/tailnet/bin/tailscale", _STAND_IN, mode=0o755)
