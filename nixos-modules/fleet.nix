@@ -220,6 +220,17 @@ let
         example = "docs";
         description = "Index that it goes into.";
       };
+      libraries = mkOption {
+        type = types.nullOr (
+          types.enum [
+            "direct"
+            "all"
+          ]
+        );
+        default = null;
+        example = "direct";
+        description = "Of which libraries that its lock files name the documentation is fetched from package registries into the index `libraries`: of those that it needs itself, or of all; null: of none. {option}`bawn.indexer.registries` names other registries than the public ones.";
+      };
       branches = mkOption {
         type = types.nonEmptyListOf types.str;
         default = [ "main" ];

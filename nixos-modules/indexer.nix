@@ -16,6 +16,11 @@ let
 
   here = lib.filterAttrs (_: repository: repository.path != null) repositories;
   elsewhere = lib.filterAttrs (_: repository: repository.url != null) repositories;
+  withLibraries = lib.filterAttrs (_: repository: repository.libraries != null) repositories;
+  # What needs the network before it can be indexed.
+  fetched = elsewhere // withLibraries;
+  # Here, and read by the unit that has the network: their lock files are.
+  hereAndFetched = lib.intersectAttrs here withLibraries;
 
   # Of a bare repository and of one with a work tree.
   branchFolders = lib.unique (
@@ -107,6 +112,75 @@ let
     }
   );
 
+  ecosystems = [
+    "cargo"
+    "go"
+    "npm"
+    "pypi"
+  ];
+
+  registry = types.submodule (
+    { name, config, ... }:
+    {
+      options = {
+        place = mkOption {
+          type = types.strMatching "https://.+|/.+|none";
+          example = "https://packages.example.org/pypi/simple";
+          description = "Address as the package manager is given it, or folder of archives on the gateway host, or `none`.";
+        };
+        private = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "git.example.org/*" ];
+          description = "Globs of names that it is never asked for.";
+        };
+        fileHosts = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "files.example.org" ];
+          description = "Further hosts that it may lead to for its files.";
+        };
+        tokenFile = mkOption {
+          type = types.nullOr secretFile;
+          default = null;
+          example = "/run/secrets/token-pypi";
+          description = "File with a token that may read, or with `user:password`.";
+        };
+        caFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = "./authority.pem";
+          description = "Certificate of the authority that it is signed by; null: those that the host trusts.";
+        };
+        credentials = mkOption {
+          type = types.listOf types.str;
+          readOnly = true;
+          internal = true;
+          default = lib.optional (config.tokenFile != null) "registry-${name}:${config.tokenFile}";
+          description = "Credentials of the unit, computed.";
+        };
+        settings = mkOption {
+          type = types.attrsOf types.anything;
+          readOnly = true;
+          internal = true;
+          default = {
+            inherit (config) place private;
+            file_hosts = config.fileHosts;
+          }
+          // lib.optionalAttrs (config.tokenFile != null) {
+            token_file = "/run/credentials/bawn-fetch.service/registry-${name}";
+          }
+          // lib.optionalAttrs (config.caFile != null) { ca_file = toString config.caFile; };
+          description = "Its entry in registries.json, computed.";
+        };
+      };
+    }
+  );
+
+  registries = pkgs.writeText "bawn-registries.json" (
+    builtins.toJSON { registries = lib.mapAttrs (_: one: one.settings) cfg.registries; }
+  );
+
   # How one is registered, which a repository that is elsewhere is before it is fetched.
   register =
     name: repository:
@@ -125,6 +199,10 @@ let
         "--branch"
         branch
       ]) repository.branches
+      ++ lib.optionals (repository.libraries != null) [
+        "--libraries"
+        repository.libraries
+      ]
       ++ lib.optionals (repository.project != null) [
         "--project"
         repository.project
@@ -150,6 +228,7 @@ let
     name = "bawn-index-fetch";
     runtimeInputs = [
       config.bawn.package.indexer
+      pkgs.coreutils
       pkgs.git
       pkgs.openssh
     ];
@@ -159,9 +238,13 @@ let
       ${lib.concatStrings (
         lib.mapAttrsToList (name: repository: ''
           ${register name repository} || failed=1
-        '') elsewhere
+        '') fetched
       )}
-      bawn index fetch --index "$work" || failed=1
+      ${lib.optionalString (withLibraries != { }) ''
+        cp --force --no-preserve=mode ${registries} "$work/registries.json"
+      ''}
+      # Indexing waits for this: a slow registry's packages come with the next run.
+      bawn index fetch --within 60 --index "$work" || failed=1
       exit "$failed"
     '';
   };
@@ -266,7 +349,13 @@ in
       type = types.ints.positive;
       default = 256;
       example = 512;
-      description = "Memory cap of fetching, in MiB. It is counted where a repository has a url.";
+      description = "Memory cap of fetching, in MiB. It is counted where a repository has a url, or its libraries are wanted.";
+    };
+    registries = mkOption {
+      type = types.attrsOf registry;
+      default = { };
+      example.pypi.place = "https://packages.example.org/pypi/simple";
+      description = "Where the packages of libraries are fetched from, by `cargo`, `go`, `npm` and `pypi`; for those that aren't named, the public registry.";
     };
     group = mkOption {
       type = types.str;
@@ -308,16 +397,21 @@ in
     ++ map (name: {
       assertion = elsewhere ? ${name};
       message = "bawn.indexer.access.${name}: is for a repository with a url; bawn.fleet.repositories has none of this name.";
-    }) (lib.attrNames cfg.access);
+    }) (lib.attrNames cfg.access)
+    ++ map (name: {
+      assertion = lib.elem name ecosystems;
+      message = "bawn.indexer.registries.${name}: there are registries of ${lib.concatStringsSep ", " ecosystems}, and no other.";
+    }) (lib.attrNames cfg.registries);
 
     bawn.files = {
       bawn-index-run = index;
     }
-    // lib.optionalAttrs (elsewhere != { }) { bawn-index-fetch = fetch; };
+    // lib.optionalAttrs (fetched != { }) { bawn-index-fetch = fetch; }
+    // lib.optionalAttrs (withLibraries != { }) { "bawn-registries.json" = registries; };
 
     # The one that reaches out, and sees no index but what it fetches into; the one that reads has no network.
-    systemd.services.bawn-fetch = lib.mkIf (elsewhere != { }) {
-      description = "Fetching of repositories for the bawn indexer";
+    systemd.services.bawn-fetch = lib.mkIf (fetched != { }) {
+      description = "Fetching of repositories and packages for the bawn indexer";
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
       startLimitIntervalSec = 0;
@@ -325,11 +419,16 @@ in
         ExecStart = lib.getExe fetch;
         User = "bawn-indexer";
         Group = cfg.group;
+        SupplementaryGroups = lib.optionals (hereAndFetched != { }) cfg.groups;
+        # Their lock files say what is to be fetched.
+        ReadOnlyPaths = map (repository: "-${repository.path}") (lib.attrValues hereAndFetched);
         StateDirectory = "bawn-index";
         StateDirectoryMode = "0750";
         UMask = "0027";
-        LoadCredential = lib.concatLists (lib.mapAttrsToList (_: access: access.credentials) cfg.access);
-        # A forge may be anywhere: public, in the team's own network, on the tailnet.
+        LoadCredential = lib.concatMap (one: one.credentials) (
+          lib.attrValues cfg.access ++ lib.attrValues cfg.registries
+        );
+        # A forge, and a registry, may be anywhere: public, in the team's own network, on the tailnet.
         IPAddressDeny = [ ];
         IPAddressAllow = [ ];
         SocketBindDeny = "any";
@@ -343,8 +442,8 @@ in
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";
-      wants = lib.optional (elsewhere != { }) "bawn-fetch.service";
-      after = lib.optional (elsewhere != { }) "bawn-fetch.service";
+      wants = lib.optional (fetched != { }) "bawn-fetch.service";
+      after = lib.optional (fetched != { }) "bawn-fetch.service";
       # Pushes may come faster than systemd's default takes starts; a path unit that meets that limit is off for good.
       startLimitIntervalSec = 0;
       serviceConfig = hardening.oneshot // hardening.offline // {

@@ -140,7 +140,7 @@ let
           }
         ];
       }).config;
-    # A gateway whose fleet has a repository at a forge.
+    # A gateway whose fleet has a repository at a forge, and wants the documentation of its libraries.
     gateway-with-forge =
       (flake.nixosConfigurations.gateway.extendModules {
         modules = [
@@ -152,6 +152,11 @@ let
                 "main"
                 "release/*"
               ];
+              libraries = "direct";
+            };
+            bawn.indexer.registries.pypi = {
+              place = "https://packages.example.org/pypi/simple";
+              tokenFile = "/run/secrets/token-pypi";
             };
             bawn.indexer.access.forge.keyFile = "/run/secrets/deploy-key-forge";
           }

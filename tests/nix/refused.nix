@@ -240,6 +240,9 @@ in
   access-to-an-unknown-repository = refused (gateway {
     indexer.access.other.keyFile = "/run/secrets/key";
   }) "bawn.indexer.access.other: is for a repository with a url";
+  registry-of-an-unknown-ecosystem = refused (gateway {
+    indexer.registries.cpan.place = "none";
+  }) "bawn.indexer.registries.cpan: there are registries of cargo, go, npm, pypi";
   old-headscale = refused {
     host = "headscale";
     module = { pkgs, ... }: { bawn.headscale.package = pkgs.headscale; };

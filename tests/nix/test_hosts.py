@@ -57,8 +57,8 @@ REQUIRED = {
     "bawn.fleet.nodes.<name>.role",
     "bawn.fleet.models.<name>.file",
     "bawn.fleet.models.<name>.size_mib",
-    "bawn.fleet.repositories.<name>.path",
     "bawn.healthGate.checks.<name>.url",
+    "bawn.indexer.registries.<name>.place",
 }
 """Options without a default."""
 

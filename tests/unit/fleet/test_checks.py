@@ -98,6 +98,11 @@ def test_a_gateway_has_enough_with_the_sum_of_its_caps_and_not_with_less() -> No
     assert keys(need - 1, repository) == ["nodes.g.memory_mib"]
     assert keys(need - memory.INDEXER_CAP - memory.PUSH_CAP, {}) == []
     assert keys(need - 1, repository, caps=False) == []
+    # What fetches is counted where there is something to fetch.
+    for more in ({"libraries": "all"}, {"path": None, "url": "https://git.example.org/app"}):
+        fetched = {"app": {"path": "/srv/git/app", **more}}
+        assert keys(need + memory.FETCH_CAP, fetched) == []
+        assert keys(need + memory.FETCH_CAP - 1, fetched) == ["nodes.g.memory_mib"]
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ MUTATIONS: dict[str, Callable[[Data], str]] = {
     "a repository without place": entry("repositories", {}),
     "a repository with two places": entry("repositories", {"path": "/a", "url": "https://g.example/a"}),
     "a repository in an unknown index": entry("repositories", {"path": "/a", "index": "zz"}, "index"),
+    "a repository with some of its libraries": entry("repositories", {"path": "/a", "libraries": "some"}, "libraries"),
     "a budget of a stranger": lambda data: data.update(budgets={"zz-new": {}}) or "budgets.zz-new",
     "a server without TLS": tailnet({"server_url": "http://join.example"}, "server_url"),
     "a domain that is none": tailnet({"base_domain": "-"}, "base_domain"),

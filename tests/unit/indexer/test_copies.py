@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import Index
 from bawn.indexer.copies import branches_of, delete_unused, fetch_all
+from bawn.indexer.libraries.projects import MOST_LIBRARIES, read_project
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry, Repository
 from bawn.indexer.remote import Remote
@@ -70,6 +72,28 @@ def test_projects_of_one_repository_are_scopes_of_their_own_and_share_its_copy(f
         "scripts": ["tools/lint.py"],
     }
     assert len(list((index_dir / "copies").iterdir())) == 1
+
+
+def test_a_lock_file_may_be_larger_than_what_is_indexed(forge: Forge, index_dir: Path, origin: Path) -> None:
+    pins = "".join(f"package-{number}==1.0 --hash=sha256:{number:064}\n" for number in range(15_000))
+    assert 1 << 20 < len(pins) < 2 << 20
+    write(origin, {"requirements.txt": pins})
+    git(origin, "add", "-A")
+    git(origin, "commit", "-qm", "second")
+    plain = _add(index_dir, forge.remote("mono"), "mono")
+    assert _updated(index_dir) == []
+    with_libraries = msgspec.structs.replace(plain, libraries="direct")
+    assert "was not fetched yet" in read_project(with_libraries).unread["requirements.txt"]
+    _add(index_dir, forge.remote("mono"), "mono", libraries="direct")
+    assert _updated(index_dir) == []
+    project = read_project(with_libraries)
+    assert (len(project.libraries), project.left_out) == (MOST_LIBRARIES, 15_000 - MOST_LIBRARIES)
+    # Of a commit that was read nothing is read again.
+    assert read_project(with_libraries, project) is project
+    git(origin, "rm", "-q", "requirements.txt")
+    git(origin, "commit", "-qm", "third")
+    assert _updated(index_dir) == []
+    assert read_project(with_libraries, project).libraries == []
 
 
 def test_globs_say_what_is_indexed_and_a_change_of_them_counts(forge: Forge, index_dir: Path) -> None:

@@ -1,23 +1,26 @@
 """`bawn index`: register repositories, bring the index up to date, say what is in it."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import Progress as Bar
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from bawn.cli import embedding, index_report, meilisearch
+from bawn.cli import embedding, index_libraries, index_report, meilisearch
 from bawn.contracts.errors import RequestError, SettingsError
 from bawn.contracts.repositories import is_address
 from bawn.contracts.search import INDEXES, Index
 from bawn.indexer.copies import branches_of, delete_unused, fetch_all
 from bawn.indexer.indexing import Progress, Report
+from bawn.indexer.libraries.shelf import Shelf
 from bawn.indexer.lock import writer_lock
-from bawn.indexer.registry import Registry, Repository
+from bawn.indexer.registry import Libraries, Registry, Repository
 from bawn.indexer.remote import Remote
 from bawn.indexer.run import Outcome, run_index
 from bawn.search.backend import NoIndex
@@ -44,6 +47,7 @@ command.add_command(meilisearch.command, "meilisearch")
 command.add_command(index_report.command, "report")
 command.add_command(embedding.settings, "embedding")
 command.add_command(embedding.embed, "embed")
+command.add_command(index_libraries.registry, "registry")
 
 
 @command.command()
@@ -54,6 +58,11 @@ command.add_command(embedding.embed, "embed")
 @click.option("--project", metavar="FOLDER", help="Only what is below this folder of the repository.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Only files that such a glob names.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="No file that such a glob names.")
+@click.option(
+    "--libraries",
+    type=click.Choice(get_args(Libraries)),
+    help="Documentation of what its lock files name: of what it needs itself, or of all. It is fetched.",
+)
 @click.option("--key-file", type=_FILE, help="Deploy key, of a URL with ssh.")
 @click.option("--known-hosts-file", type=_FILE, help="The server's public keys, of a URL with ssh.")
 @click.option("--token-file", type=_FILE, help="Token, or user:password, of a URL with https.")
@@ -67,6 +76,7 @@ def add(
     project: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    libraries: Libraries | None,
     index_dir: Path | None,
     **access: Path | None,
 ) -> None:
@@ -77,6 +87,7 @@ def add(
     """
     index_dir = index_dir or state_dir() / "index"
     how = {"index": index, "project": project, "include": list(include), "exclude": list(exclude)}
+    how |= {"libraries": libraries}
     opened = {key: str(file.absolute()) for key, file in access.items() if file is not None}
     with writer_lock(index_dir):
         registry = Registry(index_dir)
@@ -91,16 +102,18 @@ def add(
 
 @command.command()
 @click.argument("names", nargs=-1)
+@click.option("--within", type=float, help="Seconds for packages; what is left comes with the next fetch.")
 @INDEX_OPTION
-def fetch(names: tuple[str, ...], index_dir: Path | None) -> None:
-    """Fetch the registered repositories that have a URL, or those of NAMES; index nothing."""
+def fetch(names: tuple[str, ...], within: float | None, index_dir: Path | None) -> None:
+    """Fetch the registered repositories that have a URL, or those of NAMES, and the packages of the libraries that lock
+    files name; index nothing."""
     index_dir = index_dir or state_dir() / "index"
     with writer_lock(index_dir):
-        if not _fetch(index_dir, names):
+        if not _fetch(index_dir, names, math.inf if within is None else within):
             sys.exit(1)
 
 
-def _fetch(index_dir: Path, names: tuple[str, ...]) -> bool:
+def _fetch(index_dir: Path, names: tuple[str, ...], within_s: float = math.inf) -> bool:
     """Whether all went well."""
     repositories = Registry(index_dir).repositories()
     well = True
@@ -109,7 +122,7 @@ def _fetch(index_dir: Path, names: tuple[str, ...]) -> bool:
         click.echo(f"{', '.join(copy.names)}: {'fetched ' if copy.error is None else ''}{told}", err=bool(copy.error))
         well = well and copy.error is None
     delete_unused(index_dir, repositories)
-    return well
+    return index_libraries.fetch(index_dir, repositories, names, within_s) and well
 
 
 @command.command()
@@ -126,14 +139,14 @@ def remove(name: str, index_dir: Path | None) -> None:
 @command.command()
 @click.argument("names", nargs=-1)
 @click.option("--rebuild", is_flag=True, help="Make the whole index anew; the old one serves until it is done.")
-@click.option("--no-fetch", is_flag=True, help="Take repositories that have a URL as they were fetched last.")
+@click.option("--no-fetch", is_flag=True, help="Take repositories that have a URL, and libraries, as fetched last.")
 @click.option("--no-embed", is_flag=True, help="Leave the vectors as they are; `bawn index embed` makes them.")
 @INDEX_OPTION
 def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, no_embed: bool, index_dir: Path | None) -> None:
-    """Bring the index up to date with the registered repositories, or with those of NAMES."""
+    """Bring the index up to date with the registered repositories, or with those of NAMES, and with their libraries."""
     index_dir = index_dir or state_dir() / "index"
     well = True
-    if not no_fetch and any(one.remote for one in Registry(index_dir).repositories()):
+    if not no_fetch and any(one.remote or one.libraries for one in Registry(index_dir).repositories()):
         with writer_lock(index_dir):
             well = _fetch(index_dir, names)
     try:
@@ -143,10 +156,14 @@ def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, no_embed: bool, i
         click.echo(f"bawn: {error}", err=True)
         sys.exit(1)
     for outcome in outcomes:
-        click.echo(_summary(outcome), err=outcome.error is not None)
+        if not outcome.is_library or outcome.error is not None:
+            click.echo(_summary(outcome), err=outcome.error is not None)
+    if libraries := [one.progress for one in outcomes if one.is_library and one.progress is not None]:
+        click.echo(_summary(Outcome("libraries", index_libraries.together(libraries), None)))
     if not no_embed and embedding_settings(index_dir) is not None:
         well = embedding.embed_now(index_dir) and well
-    if not well or any(outcome.error for outcome in outcomes):
+    # A package that can't be read is nobody's fault here, and the same tomorrow.
+    if not well or any(outcome.error and not outcome.is_library for outcome in outcomes):
         sys.exit(1)
 
 
@@ -165,8 +182,16 @@ def _run(index_dir: Path, names: tuple[str, ...], *, rebuild: bool) -> list[Outc
 
 
 def _begin(bar: Bar) -> Callable[[Repository], Report]:
+    libraries: list[TaskID] = []
+
     def begin(repository: Repository) -> Report:
-        task = bar.add_task(repository.name, total=None, state="")
+        if repository.is_library and libraries:
+            task = libraries[0]
+            bar.update(task, description=repository.name)
+        else:
+            task = bar.add_task(repository.name, total=None, state="")
+        if repository.is_library:
+            libraries[:] = [task]
 
         def report(progress: Progress) -> None:
             if progress.seen % 16 == 0:
@@ -204,6 +229,10 @@ class _Status(msgspec.Struct):
     """What was asked for; several and patterns with commas."""
     files: int
     chunks: int
+    libraries: int | None = None
+    """How many its lock files name, where their documentation is wanted."""
+    documented: int | None = None
+    """Of how many there is some."""
 
 
 @command.command()
@@ -214,7 +243,8 @@ def status(as_json: bool, index_dir: Path | None) -> None:
     index_dir = index_dir or state_dir() / "index"
     repositories = Registry(index_dir).repositories()
     places = {index: IndexPlace(index_dir, index) for index in INDEXES}
-    rows = [_status_of(repository, places[repository.index]) for repository in repositories]
+    shelf = Shelf(index_dir)
+    rows = [_status_of(repository, places[repository.index], shelf) for repository in repositories]
     if as_json:
         click.echo(msgspec.json.encode({"index": str(index_dir), "repositories": rows}))
         return
@@ -223,12 +253,13 @@ def status(as_json: bool, index_dir: Path | None) -> None:
         branch = f" ({row.branch})" if row.branch else ""
         state = f"{row.files:,} files, {row.chunks:,} chunks" if row.files else "not indexed yet"
         into = f" into {row.index}" if row.index != CODE_INDEX else ""
-        click.echo(f"{row.name}: {state}{into}  {row.path}{branch}")
+        named = "" if row.libraries is None else f", {row.documented:,} of {row.libraries:,} libraries"
+        click.echo(f"{row.name}: {state}{into}{named}  {row.path}{branch}")
     if not rows:
         click.echo("No repository is registered: add one with `bawn index add PATH`.")
 
 
-def _status_of(repository: Repository, place: IndexPlace) -> _Status:
+def _status_of(repository: Repository, place: IndexPlace, shelf: Shelf) -> _Status:
     try:
         counts = [place.backend().count(one.name) for one in branches_of(repository)]
     except (NoIndex, SettingsError):
@@ -236,4 +267,8 @@ def _status_of(repository: Repository, place: IndexPlace) -> _Status:
     files, chunks = sum(files for files, _ in counts), sum(chunks for _, chunks in counts)
     path = repository.folder if repository.remote is None else repository.remote.url
     branch = ", ".join(repository.branches) or None
-    return _Status(repository.name, repository.index, path, branch, files, chunks)
+    status = _Status(repository.name, repository.index, path, branch, files, chunks)
+    if repository.libraries:
+        state = index_libraries.state_of(shelf, repository)
+        status.libraries, status.documented = state.named, state.documented
+    return status

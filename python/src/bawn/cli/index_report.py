@@ -7,8 +7,10 @@ from typing import Final
 import click
 import msgspec
 
+from bawn.cli.index_libraries import LibrariesState, state_of, summary
 from bawn.contracts.errors import SettingsError
 from bawn.indexer.contents import SkipReason
+from bawn.indexer.libraries.shelf import Shelf
 from bawn.indexer.registry import Registry
 from bawn.indexer.report import Places, Report, read_reports
 from bawn.service.settings import state_dir
@@ -48,6 +50,11 @@ class _Masked(msgspec.Struct):
     lines: list[int]
 
 
+class _Libraries(msgspec.Struct):
+    repo: str
+    state: LibrariesState
+
+
 class _Shown(msgspec.Struct):
     """A report as programs read it."""
 
@@ -69,19 +76,32 @@ class _Shown(msgspec.Struct):
     help="Index directory; without it, `index` in bawn's state folder.",
 )
 def command(name: str | None, everything: bool, as_json: bool, index_dir: Path | None) -> None:
-    """What the index lacks of the repository NAME, or of all, and what is masked in it.
+    """What the index lacks of the repository NAME, or of all, and of the libraries that they name, and what is masked.
 
     Secrets are told by rule, path and line. What git ignores, or the registration doesn't choose, is not told.
     """
     index_dir = index_dir or state_dir() / "index"
     reports = _chosen(index_dir, name)
+    shelf = Shelf(index_dir)
+    libraries = [
+        _Libraries(repository.name, state_of(shelf, repository))
+        for repository in Registry(index_dir).repositories()
+        if repository.libraries and name in (None, repository.name)
+    ]
     if as_json:
-        click.echo(msgspec.json.encode({"index": str(index_dir), "repositories": [_shown(one) for one in reports]}))
+        shown = [_shown(one) for one in reports]
+        click.echo(msgspec.json.encode({"index": str(index_dir), "repositories": shown, "libraries": libraries}))
         return
+    limit = None if everything else _SHOWN
     for report in reports:
-        for line in _lines(report, None if everything else _SHOWN):
+        # A library of which there is nothing to say is one of hundreds.
+        if not _is_library(report) or report.masked or report.left_out or name:
+            for line in _lines(report, limit):
+                click.echo(line)
+    for one in libraries:
+        for line in _library_lines(one, limit):
             click.echo(line)
-    if not reports:
+    if not reports and not libraries:
         click.echo("Nothing is indexed yet: run `bawn index run`.")
 
 
@@ -128,6 +148,25 @@ def _lines(report: Report, limit: int | None) -> Iterator[str]:
     for reason, paths in sorted(left_out.items()):
         yield f"  left out, {reason}: {len(paths):,}, {WHY[reason]}"
         yield from _paths(sorted(paths), limit)
+
+
+def _is_library(report: Report) -> bool:
+    return "@" in report.repo  # which no name of a repository has
+
+
+def _library_lines(libraries: _Libraries, limit: int | None) -> Iterator[str]:
+    state = libraries.state
+    yield summary(libraries.repo, state)
+    yield from (f"  not read: {path} {why}" for path, why in state.unread.items())
+    by_reason: dict[str, list[str]] = {}
+    for one in state.missing:
+        by_reason.setdefault(one.reason, []).append(one.library)
+    for reason, titles in sorted(by_reason.items()):
+        yield f"  missing: {len(titles):,}, {reason}"
+        yield from _paths(titles, limit)
+    if state.silent:
+        yield f"  without documentation: {len(state.silent):,}"
+        yield from _paths(state.silent, limit)
 
 
 def _paths(paths: list[str], limit: int | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bawn.contracts.search import Chunk
+from bawn.contracts.search import INDEXES, Chunk, Index
 from bawn.search.query import read_query
 from bawn.search.tools import IndexSearch
 from bawn.service.settings import state_dir
@@ -15,7 +15,8 @@ _SNIPPET_LINES = 8
 
 @click.command()
 @click.argument("query", nargs=-1, required=True)
-@click.option("--repo", help="Only this repository.")
+@click.option("--in", "index", type=click.Choice(INDEXES), default="code", show_default=True, help="Index.")
+@click.option("--repo", help="Only this repository, or library.")
 @click.option("--path", help="Only this folder, file or glob.")
 @click.option("--language", help="Only this language.")
 @click.option("--limit", default=8, show_default=True, help="Results at most.")
@@ -28,6 +29,7 @@ _SNIPPET_LINES = 8
 )
 def command(
     query: tuple[str, ...],
+    index: Index,
     repo: str | None,
     path: str | None,
     language: str | None,
@@ -35,9 +37,9 @@ def command(
     as_json: bool,
     index_dir: Path | None,
 ) -> None:
-    """Search the indexed code for QUERY: a name, a path, or what the code does in words."""
+    """Search what is indexed for QUERY: a name, a path, or what the code does in words."""
     text = " ".join(query)
-    result = IndexSearch(index_dir or state_dir() / "index").search(text, repo, path, language, limit)
+    result = IndexSearch(index_dir or state_dir() / "index", index).search(text, repo, path, language, limit)
     if as_json:
         click.echo(msgspec.json.encode(result))
         return

@@ -8,7 +8,17 @@ from bawn.contracts.repositories import wrong_address
 from bawn.fleet import naming
 from bawn.fleet.memory import memory_problems
 from bawn.fleet.problems import Problem, key_of, listed
-from bawn.fleet.schema import BUFFERS_MIB, INDEXES, ROLES, SERVING_ROLES, Fleet, Model, Node, Repository
+from bawn.fleet.schema import (
+    BUFFERS_MIB,
+    INDEXES,
+    LIBRARIES,
+    ROLES,
+    SERVING_ROLES,
+    Fleet,
+    Model,
+    Node,
+    Repository,
+)
 from bawn.fleet.tailnet import tailnet_problems
 
 
@@ -207,6 +217,8 @@ def _repositories(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(f"{at}.path", f"{repository.path!r} is no absolute path; begin it with /.")
         if repository.index not in INDEXES:
             yield Problem(f"{at}.index", f"there is no index {repository.index}; take {', '.join(INDEXES)}.")
+        if repository.libraries is not None and repository.libraries not in LIBRARIES:
+            yield Problem(f"{at}.libraries", f"is {repository.libraries!r}; take {' or '.join(LIBRARIES)}.")
         if not repository.branches:
             yield Problem(f"{at}.branches", "is empty; name the branches whose commits are indexed.")
         yield from _branches(at, entries(name, repository) or [name], shown)

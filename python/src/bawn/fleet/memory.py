@@ -13,7 +13,7 @@ INDEXER_CAP: Final = 384
 PUSH_CAP: Final = 16
 """MiB of the unit that passes pushes on to the indexer."""
 FETCH_CAP: Final = 256
-"""MiB of the unit that fetches repositories, where one has a url."""
+"""MiB of the unit that fetches, where a repository has a url or its libraries are wanted."""
 SYSTEM: Final = 384
 """MiB for the kernel, systemd, the journal, sshd and other units without a cap."""
 
@@ -21,7 +21,9 @@ SYSTEM: Final = 384
 def memory_problems(fleet: Fleet) -> Iterator[Problem]:
     """A problem for each gateway that is given less than its caps; one without `memory_mib` is not judged."""
     caps = {**GATEWAY_CAPS, **({"indexer": INDEXER_CAP, "push": PUSH_CAP} if fleet.repositories else {})}
-    if any(repository.url is not None for repository in fleet.repositories.values()):
+    if any(
+        repository.url is not None or repository.libraries is not None for repository in fleet.repositories.values()
+    ):
         caps["fetch"] = FETCH_CAP
     need = sum(caps.values()) + SYSTEM
     for name, node in fleet.of_role("gateway").items():

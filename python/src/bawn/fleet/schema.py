@@ -13,6 +13,7 @@ from bawn.service.settings import Settings
 ROLES: Final = ("headscale", "gateway", "gpu", "pod", "laptop")
 SERVING_ROLES: Final = ("gpu", "pod")
 """Roles of the nodes that run a model server."""
+LIBRARIES: Final = ("direct", "all")
 INDEXES: Final = ("code", "docs", "libraries")
 
 GATEWAY_PORT: Final = 8700
@@ -101,6 +102,8 @@ class Repository(Settings, frozen=True):
     """Where the repository is cloned from."""
     index: str = "code"
     """The index that it goes into."""
+    libraries: str | None = None
+    """Of which libraries that its lock files name the documentation is fetched: `direct`, or `all`."""
     branches: list[str] = msgspec.field(default_factory=lambda: ["main"])
     """Branches whose commits are indexed; patterns with `*` and `?` too."""
     project: str | None = None

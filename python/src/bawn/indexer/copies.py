@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from bawn.contracts.errors import SettingsError
-from bawn.indexer import git
+from bawn.indexer import contents, git
 from bawn.indexer.branches import is_name, matching
+from bawn.indexer.libraries import lock_files
 from bawn.indexer.registry import Repository
 from bawn.indexer.remote import fetch
 
@@ -33,8 +34,9 @@ def fetch_all(repositories: Sequence[Repository]) -> Iterator[Fetched]:
         remote = next(one.remote for one in sharing if one.remote is not None)
         patterns = sorted({pattern for one in sharing for pattern in one.branches})
         names = [one.name for one in sharing]
+        largest = lock_files.MAX_BYTES if any(one.libraries for one in sharing) else contents.MAX_BYTES
         try:
-            fetched = fetch(remote, patterns, Path(folder))
+            fetched = fetch(remote, patterns, Path(folder), largest)
         except (SettingsError, OSError) as error:
             yield Fetched(names, [], str(error))
         else:

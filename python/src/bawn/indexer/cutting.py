@@ -1,22 +1,26 @@
-"""Cutting of files into chunks and reading of documents, with the parsing in a process of its own that may die."""
+"""Cutting of files into chunks, and reading of documents and archives, in a process of its own that may die."""
 
 import os
 import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 
 from bawn.indexer.chunking import Piece, chunk
-from bawn.indexer.cutting_worker import Document, Request, write_frame
+from bawn.indexer.cutting_worker import Document, Package, Request, write_frame
 from bawn.indexer.documents.extraction import Extraction
 from bawn.indexer.grammars import has_grammar
+from bawn.indexer.libraries.documentation import Unpacked
+from bawn.indexer.libraries.library import Library
 
 _ANSWER_S: Final = 15.0
 _DOCUMENT_S: Final = 30.0
+_ARCHIVE_S: Final = 120.0
 _READ: Final = 1 << 20
 
 
@@ -31,6 +35,7 @@ class Cutter:
         self._worker: subprocess.Popen[bytes] | None = None
         self._pieces = msgspec.msgpack.Decoder(list[Piece])
         self._extraction = msgspec.msgpack.Decoder(Extraction | None)
+        self._unpacked = msgspec.msgpack.Decoder(Unpacked)
         self._encoder = msgspec.msgpack.Encoder()
 
     def cut(self, text: str, language: str) -> list[Piece]:
@@ -60,7 +65,19 @@ class Cutter:
                 return Extraction(skipped="too_large")
         return Extraction(skipped="failed")
 
-    def _ask(self, request: Request | Document, answer_s: float, content: bytes = b"") -> bytes:
+    def unpack(self, archive: Path, library: Library) -> Unpacked:
+        """The documentation in the archive of a library, or what is wrong with it."""
+        for _ in range(2):
+            try:
+                return self._unpacked.decode(self._ask(Package(str(archive), library), _ARCHIVE_S))
+            except (OSError, EOFError, msgspec.DecodeError):
+                self._end()
+            except _Late:
+                self._end()
+                return Unpacked(wrong="its archive takes too long to read")
+        return Unpacked(wrong="its archive can't be read")
+
+    def _ask(self, request: Request | Document | Package, answer_s: float, content: bytes = b"") -> bytes:
         worker = self._worker
         if worker is None:
             worker = self._worker = subprocess.Popen(

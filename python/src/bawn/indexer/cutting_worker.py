@@ -1,23 +1,25 @@
 """The process that parses: a grammar that crashes or eats memory on some file takes this process along, and no more.
 
-So does a library that reads documents. Frames in both directions are msgpack after four bytes of length; the content of
-a document follows the frame that speaks of it. The end of its input ends it.
+So does a library that reads documents, or an archive. Frames in both directions are msgpack after four bytes of length;
+the content of a document follows the frame that speaks of it. The end of its input ends it.
 """
 
 import resource
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 
 from bawn.indexer.chunking import chunk
+from bawn.indexer.libraries.library import Library
 
 MEMORY: Final = 1_000_000_000
 """Bytes of address space."""
 DOCUMENT_MEMORY: Final = 128_000_000
-"""Bytes of address space that the reading of one document may take, beside its content."""
+"""Bytes of address space that the reading of one document, or archive, may take, beside its content."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
@@ -35,6 +37,14 @@ class Document(msgspec.Struct, frozen=True, array_like=True, tag="extract"):
     """Bytes of content after the frame."""
 
 
+class Package(msgspec.Struct, frozen=True, array_like=True, tag="unpack"):
+    """A package of a library whose documentation is wanted."""
+
+    archive: str
+    """Its path."""
+    library: Library
+
+
 def write_frame(stream: IO[bytes], payload: bytes) -> None:
     """Send one frame."""
     stream.write(len(payload).to_bytes(4, "big") + payload)
@@ -47,11 +57,16 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most < 0 else min(MEMORY, most), most))
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    requests, answers = msgspec.msgpack.Decoder(Request | Document), msgspec.msgpack.Encoder()
+    requests, answers = msgspec.msgpack.Decoder(Request | Document | Package), msgspec.msgpack.Encoder()
     while header := source.read(4):
         request = requests.decode(source.read(int.from_bytes(header, "big")))
         if isinstance(request, Request):
             answer: object = chunk(request.text, request.language)
+        elif isinstance(request, Package):
+            from bawn.indexer.libraries.documentation import documentation
+
+            with _bounded():
+                answer = documentation(Path(request.archive), request.library)
         else:
             # Not before it is needed: most repositories have no document.
             from bawn.indexer.documents.extracting import extract

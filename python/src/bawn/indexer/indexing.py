@@ -55,6 +55,11 @@ class Progress(msgspec.Struct):
 Report = Callable[[Progress], None]
 
 
+def fingerprints_file(index_dir: Path, name: str) -> Path:
+    """Where the fingerprints of a repository are."""
+    return index_dir / "fingerprints" / f"{name.replace('/', '%')}.msgpack"
+
+
 def index_repository(
     repository: Repository,
     publisher: IndexPublisher,
@@ -72,8 +77,7 @@ def index_repository(
     progress = Progress(repository.name)
     started = last_commit = time.monotonic()
     committed_bytes = 0
-    seen_before = index_dir / "fingerprints" / f"{repository.name.replace('/', '%')}.msgpack"
-    fingerprints = Fingerprints(seen_before, FORMAT * 1_000 + VERSION)
+    fingerprints = Fingerprints(fingerprints_file(index_dir, repository.name), FORMAT * 1_000 + VERSION)
     written = ReportWriter(index_dir, repository.name)
     selection = repository.selection
     with open_source(repository, fingerprints) as source:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,9 @@ from bawn.indexer import git
 from bawn.indexer.branches import check_branches, is_name
 from bawn.indexer.remote import Remote, check
 from bawn.indexer.selection import Selection
+
+Libraries = Literal["direct", "all"]
+"""Of the libraries that lock files name: those that the project needs itself, or those that they need in turn, too."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
 
@@ -39,6 +42,10 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Globs; where there are any, only what one of them names is indexed."""
     exclude: list[str] = []
     """Globs of what is left out."""
+    libraries: Libraries | None = None
+    """Which of the libraries that its lock files name have their documentation in the index `libraries`."""
+    is_library: bool = False
+    """The documentation of a library, as it lies in a folder; it is no part of a registration."""
 
     @property
     def path(self) -> Path:
@@ -89,7 +96,7 @@ class Registry:
             path: of a folder.
             name: in searches; None: the folder's.
             branches: names and patterns; none: what lies in the folder.
-            how: `index`, `project`, `include`, `exclude` of `Repository`.
+            how: `index`, `project`, `include`, `exclude`, `libraries` of `Repository`.
 
         Raises:
             SettingsError: no folder is there, the name can't be one or is taken, there is no such branch.

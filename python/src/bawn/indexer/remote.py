@@ -26,6 +26,7 @@ WITHIN_S: Final = 3600.0
 MOST_BRANCHES: Final = 200
 
 _HEADS: Final = "refs/heads/"
+_LARGEST: Final = "bawn-largest"
 _OPTIONS: Final = (
     "protocol.https.allow=always",
     "protocol.ssh.allow=always",
@@ -64,11 +65,11 @@ def check(remote: Remote) -> None:
             raise SettingsError(f"{key}: is not for {spoken}, by which {remote.url} is fetched.")
 
 
-def fetch(remote: Remote, patterns: Sequence[str], folder: Path) -> list[str]:
+def fetch(remote: Remote, patterns: Sequence[str], folder: Path, largest: int = MAX_BYTES) -> list[str]:
     """Make or update the copy in `folder`; the branches that it has now, those that `patterns` name, sorted.
 
-    Branches that are gone, or that no pattern names any more, are taken out of the copy, and a branch that was
-    overwritten (`push --force`) is what it is there.
+    Files of more than `largest` bytes are not in it, nor branches that are gone, or that no pattern names any more; one
+    that was overwritten (`push --force`) is what it is there.
 
     Raises:
         SettingsError: the server can't be reached, doesn't let us in, or has none of the branches; the copy stays as
@@ -81,15 +82,26 @@ def fetch(remote: Remote, patterns: Sequence[str], folder: Path) -> list[str]:
     listed = git.ask(folder, access, "ls-remote", "--heads", "--refs", "--", remote.url)
     wanted = _chosen(remote, patterns, listed)
     refspecs = [f"+{_HEADS}{branch}:{_HEADS}{branch}" for branch in wanted]
+    # Of commits that are here git asks for nothing that was left out of them.
+    again = ("--refetch",) if _largest(folder) < largest else ()
     git.ask(
         folder,
         msgspec.structs.replace(access, options=(*access.options, f"remote.origin.url={remote.url}")),
-        *("fetch", "--quiet", "--depth=1", f"--filter=blob:limit={MAX_BYTES + 1}", "--no-tags", "--force"),
+        *("fetch", "--quiet", *again, "--depth=1", f"--filter=blob:limit={largest + 1}", "--no-tags", "--force"),
         *("--no-recurse-submodules", "--no-write-fetch-head", "--", "origin", *refspecs),
         timeout=WITHIN_S,
     )
     git.settle(folder, wanted)
+    (folder / _LARGEST).write_text(str(largest), encoding="utf-8")
     return wanted
+
+
+def _largest(folder: Path) -> int:
+    """Bytes up to which files are in a copy."""
+    try:
+        return int((folder / _LARGEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return MAX_BYTES
 
 
 def _chosen(remote: Remote, patterns: Sequence[str], listed: bytes) -> list[str]:

@@ -1,4 +1,4 @@
-"""A run over all registered repositories, under the writer's lock, into the index that searches read."""
+"""A run over all registered repositories, and the libraries that they name, into the indexes that searches read."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,8 @@ from bawn.contracts.search import INDEXES
 from bawn.indexer.copies import branches_of
 from bawn.indexer.cutting import Cutter
 from bawn.indexer.destination import open_destination
-from bawn.indexer.indexing import Progress, Report, drop_repository, index_repository
+from bawn.indexer.indexing import Progress, Report, drop_repository, fingerprints_file, index_repository
+from bawn.indexer.libraries.reading import documented, read_archives
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Registry, Repository
 from bawn.indexer.report import delete_other_reports, delete_report
@@ -25,6 +26,8 @@ class Outcome(msgspec.Struct, frozen=True):
     progress: Progress | None
     error: str | None
     """Why the repository could not be read; the index keeps what it had of it."""
+    is_library: bool = False
+    """Whether it is a library that a lock file names."""
 
 
 def run_index(
@@ -34,7 +37,8 @@ def run_index(
     rebuild: bool = False,
     begin: Callable[[Repository], Report] = lambda _: lambda _: None,
 ) -> list[Outcome]:
-    """Bring the index up to date with the repositories `names`, or with all that are registered.
+    """Bring the index up to date with the repositories `names`, or with all that are registered, and with the libraries
+    that their lock files name, as far as those were fetched.
 
     `rebuild` makes a new index beside the old one, which serves searches until the new one takes its place.
     `begin` is called for each repository, and what it returns after every file.
@@ -43,12 +47,17 @@ def run_index(
         SettingsError: nothing is registered, a name is unknown, another process writes, or the index is of
             another format.
         RequestError: the server that has the index can't be reached, or fails; the next run goes on from there.
+        OSError: what the run keeps for itself can't be written.
     """
     with writer_lock(index_dir):
         repositories = Registry(index_dir).repositories()
         chosen = _choose(repositories, names, rebuild=rebuild)
         outcomes: list[Outcome] = []
         with Cutter() as cutter:
+            wrong = read_archives(index_dir, repositories, cutter)
+            outcomes += [Outcome(title, None, reason, is_library=True) for title, reason in wrong.items()]
+            chosen += documented(index_dir, chosen)
+            repositories += documented(index_dir, repositories)
             for index in INDEXES:
                 own = [one for one in repositories if one.index == index]
                 if own or IndexPlace(index_dir, index).exists():
@@ -103,6 +112,7 @@ class _Run:
             if name not in known and not any(name == one or name.startswith(f"{one}/") for one in unread):
                 drop_repository(name, self._publisher)
                 delete_report(self._index_dir, name)
+                fingerprints_file(self._index_dir, name).unlink(missing_ok=True)
         return outcomes + [self._index(one) for repository in chosen for one in branches.get(repository.name, ())]
 
     def _index(self, repository: Repository) -> Outcome:
@@ -110,5 +120,5 @@ class _Run:
             begun = self._begin(repository)
             progress = index_repository(repository, self._publisher, self._cutter, self._index_dir, begun)
         except SettingsError as error:
-            return Outcome(repository.name, None, str(error))
-        return Outcome(repository.name, progress, None)
+            return Outcome(repository.name, None, str(error), is_library=repository.is_library)
+        return Outcome(repository.name, progress, None, is_library=repository.is_library)

@@ -70,23 +70,38 @@ def shown(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
+def tracked_files(root: Path) -> list[bytes] | None:
+    """Paths of a git work tree that git doesn't ignore; None for a plain folder.
+
+    Raises:
+        SettingsError: git failed.
+    """
+    top = git.top_level(root)
+    listed = git.work_tree_files(root) if top else []
+    # A folder that an outer repository ignores is a plain folder.
+    return listed if listed or (top is not None and top.resolve() == root) else None
+
+
 class WorkTree:
     """A git work tree with its uncommitted changes, or a plain folder."""
 
-    def __init__(self, root: Path, fingerprints: Fingerprints) -> None:
-        listed = git.work_tree_files(root) if (top := _top_level(root)) else []
-        # A folder that an outer repository ignores is a plain folder.
-        is_git = bool(listed) or top == root
+    def __init__(self, root: Path, fingerprints: Fingerprints, *, is_library: bool = False) -> None:
+        """`is_library`: all of it is documentation, and no git repository is asked, whatever lies around the folder."""
         self._ignoring = Ignoring(self._rules)
         self._declarations = Declarations(self._rules)
-        self._paths: Iterator[bytes] = iter(listed) if is_git else folder_files(root, self._ignoring)
-        self.branch, self.commit = git.head(root) if is_git else ("", "")
+        self._is_library = is_library
+        listed = None if is_library else tracked_files(root)
+        self._paths = folder_files(root, self._ignoring) if listed is None else iter(listed)
+        self.branch, self.commit = ("", "") if listed is None else git.head(root)
         self._root = root
         self._fingerprints = fingerprints
         self._seen: dict[str, tuple[bytes, os.stat_result]] = {}
         self._odd: dict[str, bytes] = {}  # paths that are no UTF-8, by what is shown of them
         self._stack = ExitStack()
         self._beneath = self._stack.enter_context(Beneath(root))
+
+    def _declared(self, path: bytes) -> Declared:
+        return {"docs": True} if self._is_library else self._declarations.of(path)
 
     def _rules(self, path: bytes) -> bytes | None:
         try:
@@ -114,13 +129,13 @@ class WorkTree:
                 known = self._fingerprints.lookup(path, status)
                 if known is not None:
                     skipped: SkipReason | None = known.skipped or None  # pyright: ignore[reportAssignmentType]
-                    yield SourceFile(name, known.blob, skipped, None, self._declarations.of(path))
+                    yield SourceFile(name, known.blob, skipped, None, self._declared(path))
                 elif status.st_size > max_bytes(name):
                     yield SourceFile(name, "", "too_large", None)
                 else:
                     content = self._beneath.read(path, max_bytes(name) + 1)
                     self._seen[name] = (path, status)
-                    yield SourceFile(name, blob_hash(content), None, content, self._declarations.of(path))
+                    yield SourceFile(name, blob_hash(content), None, content, self._declared(path))
             except NotAFile:
                 yield SourceFile(name, "", "not_a_file", None)
             except FileNotFoundError:
@@ -153,11 +168,6 @@ class WorkTree:
         self._stack.close()
         if kind is None:
             self._fingerprints.save()
-
-
-def _top_level(root: Path) -> Path | None:
-    top = git.top_level(root)
-    return top.resolve() if top else None
 
 
 class Commit:
@@ -220,4 +230,4 @@ def open_source(repository: Repository, fingerprints: Fingerprints) -> Source:
         raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. Its index stays as it is.")
     if repository.branch is not None:
         return Commit(repository.path, repository.branch)
-    return WorkTree(repository.path, fingerprints)
+    return WorkTree(repository.path, fingerprints, is_library=repository.is_library)

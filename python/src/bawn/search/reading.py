@@ -9,6 +9,7 @@ from typing import Final
 from bawn.contracts.errors import InvalidRequest, NotFound
 from bawn.contracts.search import FileSlice
 from bawn.search.backend import SearchBackend
+from bawn.search.repositories import unknown_repository
 
 MAX_LINES: Final = 1000
 MAX_BYTES: Final = 65_536
@@ -44,7 +45,7 @@ def read_slice(backend: SearchBackend, repo: str, path: str, start_line: int, en
     if not documents:
         known = backend.repos()
         if repo not in known:
-            raise NotFound(f"No repository `{repo}` is indexed. Indexed: {', '.join(known) or 'none'}.", param="repo")
+            raise unknown_repository(known, repo)
         raise NotFound(f"`{path}` is not in the index of `{repo}`.", param="path")
     total = documents[-1].end_line
     last = total if end_line is None else min(end_line, total)

@@ -103,6 +103,9 @@ def render_listing(result: IndexListing) -> str:
 
 def _content(content: IndexContent) -> str:
     languages = f" ({', '.join(content.languages)})" if content.languages else ""
+    if content.index == "libraries":
+        # There may be hundreds, and how large each is nobody needs.
+        return f"{content.index}{languages}\n  {', '.join(repo.name for repo in content.repos)}\n"
     repos = "".join(f"  {repo.name}: {repo.files:,} files, {repo.chunks:,} chunks\n" for repo in content.repos)
     return f"{content.index}{languages}\n{repos}"
 

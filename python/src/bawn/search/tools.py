@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from bawn.contracts.errors import BawnError, InvalidRequest, NotFound
+from bawn.contracts.errors import BawnError, InvalidRequest
 from bawn.contracts.search import (
     FileSlice,
     Index,
@@ -22,6 +22,7 @@ from bawn.search.outline import outline
 from bawn.search.query import Query, read_query
 from bawn.search.ranking import rank
 from bawn.search.reading import read_slice
+from bawn.search.repositories import repository_named
 from bawn.search.results import chunk_of
 from bawn.search.symbols import find_symbol
 from bawn.search.vectors.nearness import AskedNearness
@@ -172,12 +173,7 @@ def _scope(backend: SearchBackend, repo: str | None, path: str | None, language:
 
 
 def _known_repo(backend: SearchBackend, repo: str | None) -> str | None:
-    if not repo:
-        return None
-    known = backend.repos()
-    if repo not in known:
-        raise NotFound(f"No repository `{repo}` is indexed. Indexed: {', '.join(known) or 'none'}.", param="repo")
-    return repo
+    return repository_named(backend.repos(), repo) if repo else None
 
 
 def _known_language(backend: SearchBackend, language: str | None) -> str | None:

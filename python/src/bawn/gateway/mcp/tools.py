@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 from mcp_types import CallToolResult, TextContent, Tool
 
-from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, NotFound, RequestError
+from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, RequestError
 from bawn.contracts.record import RequestRecord, ToolName
 from bawn.contracts.search import Index, IndexListing
 from bawn.gateway.auth.permissions import Permissions
@@ -31,6 +31,7 @@ from bawn.search.rendering import (
     render_slice,
     render_symbol,
 )
+from bawn.search.repositories import unknown_repository
 from bawn.search.tools import IndexSearch
 
 _log = logging.getLogger("bawn.gateway.mcp")
@@ -109,7 +110,7 @@ class _Searcher:
             known += repos
         if not known:
             return self._index("code")  # which says what is amiss
-        raise NotFound(f"No repository `{repo}` is indexed. Indexed: {', '.join(known)}.", param="repo")
+        raise unknown_repository(known, repo)
 
 
 _Call = Callable[[_Searcher, Any], Answer]

@@ -1,0 +1,1 @@
+"""What is read out of lock files, by the package manager that writes them."""
