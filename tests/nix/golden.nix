@@ -150,6 +150,9 @@ let
           }
         ];
       }).config;
+    # A gateway whose index a Meilisearch has.
+    gateway-with-meilisearch =
+      (flake.nixosConfigurations.gateway.extendModules { modules = [ { bawn.search.enable = true; } ]; }).config;
     # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
     headscale-with-certificate =
       (flake.nixosConfigurations.headscale.extendModules {
