@@ -222,7 +222,9 @@ in
       }
       // lib.optionalAttrs search.joined {
         # Where no keys could be made, search is what doesn't work, and not the gateway.
-        SetCredential = map (credential: "${lib.head (lib.splitString ":" credential)}:none") search.access.gateway.credentials;
+        SetCredential = map (
+          credential: "${lib.head (lib.splitString ":" credential)}:none"
+        ) search.access.gateway.credentials;
       };
     };
 

@@ -64,6 +64,18 @@ in
     # A run has no writer of an embedded index in it.
     bawn.indexer.memoryMiB = lib.mkDefault 320;
 
+    # What listens on every address would be at this one too.
+    networking.nftables.tables.bawn-search = {
+      family = "inet";
+      content = ''
+        chain input {
+          type filter hook input priority filter - 1; policy accept;
+          ip daddr ${cfg.address} tcp dport != ${toString cfg.port} drop
+          ip daddr ${cfg.address} meta l4proto != tcp drop
+        }
+      '';
+    };
+
     systemd.services.bawn-search-keys = {
       description = "Keys of the search indexes in Meilisearch";
       wantedBy = [ "meilisearch.service" ];

@@ -37,8 +37,8 @@ in
       readOnly = true;
       default = "127.0.77.1";
       description = ''
-        Address that it listens on: one of loopback's that nothing else is bound to. The indexer, which parses strangers'
-        files, may reach this address and no other, and so not what else listens on loopback.
+        Address that it listens on: one of loopback's that has no other port. The indexer, which parses strangers' files,
+        may reach this address alone, and so nothing else that listens on loopback.
       '';
     };
     port = mkOption {

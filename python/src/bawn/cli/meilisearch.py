@@ -40,7 +40,11 @@ def command() -> None:
     "--name", "names", multiple=True, default=["code"], show_default=True, help="Of an index in the server; repeatable."
 )
 @click.option(
-    "--within", "within_s", type=float, default=0.0, help="Seconds for which a server that doesn't answer is waited for."
+    "--within",
+    "within_s",
+    type=float,
+    default=0.0,
+    help="Seconds for which a server that doesn't answer is waited for.",
 )
 def keys(url: str, master_key_file: Path, into: Path, names: tuple[str, ...], within_s: float) -> None:
     """Make the two keys of each index: NAME-indexer.key writes it, NAME-search.key may only read it.
