@@ -80,6 +80,8 @@ in
       description = "Keys of the search indexes in Meilisearch";
       wantedBy = [ "meilisearch.service" ];
       after = [ "meilisearch.service" ];
+      # The indexer wants this unit, and is not to start what an operator has stopped, nor to wait for it.
+      requisite = [ "meilisearch.service" ];
       # One that is started again may have another master key, or have lost its data.
       partOf = [ "meilisearch.service" ];
       startLimitIntervalSec = 0;
