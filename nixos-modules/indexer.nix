@@ -167,7 +167,7 @@ let
     '';
   };
 
-  before =
+  ahead =
     lib.optional (elsewhere != { }) "bawn-fetch.service"
     ++ lib.optional search.joined "bawn-search-keys.service";
 
@@ -388,8 +388,8 @@ in
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";
-      wants = before;
-      after = before;
+      wants = ahead;
+      after = ahead;
       # Pushes may come faster than systemd's default takes starts; a path unit that meets that limit is off for good.
       startLimitIntervalSec = 0;
       serviceConfig = hardening.oneshot // network // {

@@ -34,6 +34,7 @@ in
 {
   imports = [
     ./files.nix
+    ./indexer.nix
     ./memory.nix
     ./packages.nix
   ];
