@@ -355,6 +355,9 @@ in
       message = "bawn.indexer.access.${name}: is for a repository with a url; bawn.fleet.repositories has none of this name.";
     }) (lib.attrNames cfg.access);
 
+    # A run into Meilisearch has no writer of an embedded index in it.
+    bawn.indexer.memoryMiB = lib.mkIf search.joined (lib.mkDefault 320);
+
     bawn.files = {
       bawn-index-run = index;
     }

@@ -34,7 +34,6 @@ in
 {
   imports = [
     ./files.nix
-    ./indexer.nix
     ./memory.nix
     ./packages.nix
   ];
@@ -44,7 +43,8 @@ in
       type = types.bool;
       readOnly = true;
       internal = true;
-      default = cfg.enable && config.bawn.indexer.enable;
+      # The indexer's module brings this one, which therefore can't bring it.
+      default = cfg.enable && (config.bawn.indexer.enable or false);
       description = "Whether Meilisearch has the indexes of this host, computed.";
     };
     access = mkOption {
@@ -61,9 +61,6 @@ in
 
   config = lib.mkIf cfg.joined {
     bawn.files = lib.mapAttrs' (_: one: lib.nameValuePair one.indexFile.name one.indexFile) cfg.access;
-
-    # A run has no writer of an embedded index in it.
-    bawn.indexer.memoryMiB = lib.mkDefault 320;
 
     # What listens on every address would be at this one too.
     networking.nftables.tables.bawn-search = {
