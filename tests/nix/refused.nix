@@ -114,6 +114,7 @@ in
   } "other.service 1024";
   cap-by-percentage = refused {
     host = "gateway";
+    module.bawn.search.enable = true;
     module.systemd.services.other = {
       script = "true";
       serviceConfig.MemoryMax = "12.5%";

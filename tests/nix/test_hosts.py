@@ -57,7 +57,6 @@ REQUIRED = {
     "bawn.fleet.nodes.<name>.role",
     "bawn.fleet.models.<name>.file",
     "bawn.fleet.models.<name>.size_mib",
-    "bawn.fleet.repositories.<name>.path",
     "bawn.healthGate.checks.<name>.url",
 }
 """Options without a default."""
