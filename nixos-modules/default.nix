@@ -14,6 +14,7 @@
     ./nvidia.nix
     ./packages.nix
     ./preflight.nix
+    ./search-keys.nix
     ./search.nix
     ./ssh.nix
     ./tailnet.nix

@@ -12,6 +12,7 @@ let
   secretFile = import ./secret-file.nix { inherit lib; };
   port = config.bawn.ports.gateway;
   onTailnet = cfg.listenAddress == null;
+  inherit (config.bawn) search;
 
   credentials = "/run/credentials/bawn-gateway.service";
   tokens = lib.mapAttrs (node: _: "${credentials}/token-${node}") cfg.upstreamTokenFiles;
@@ -84,6 +85,7 @@ in
     ./indexer.nix
     ./memory.nix
     ./packages.nix
+    ./search.nix
     ./tailnet.nix
   ];
 
@@ -179,7 +181,8 @@ in
         "network-online.target"
         "tailscaled.service"
         "tailscaled-autoconnect.service"
-      ];
+      ]
+      ++ lib.optional search.joined "bawn-search-keys.service";
       # Who calls is asked on tailscaled's socket, where everybody may read: the sandbox needs no opening for it.
       # The tailnet or a GPU host may be away for hours: there is no number of tries after which to give up.
       unitConfig.StartLimitIntervalSec = 0;
@@ -197,7 +200,8 @@ in
         RuntimeDirectoryPreserve = "restart";
         LoadCredential =
           lib.mapAttrsToList (node: path: "token-${node}:${path}") cfg.upstreamTokenFiles
-          ++ lib.optional (cfg.webhookSecretFile != null) "webhook-secret:${cfg.webhookSecretFile}";
+          ++ lib.optional (cfg.webhookSecretFile != null) "webhook-secret:${cfg.webhookSecretFile}"
+          ++ lib.optionals search.joined search.access.gateway.credentials;
         # The tailnet may take its time; answers under way get 30 s to end.
         TimeoutStartSec = "2min";
         TimeoutStopSec = "45s";
@@ -215,6 +219,12 @@ in
           config.bawn.indexer.servedDirectory
         ]
         ++ lib.optional (cfg.webhookSecretFile != null) config.bawn.indexer.pushDirectory;
+      }
+      // lib.optionalAttrs search.joined {
+        # Where no keys could be made, search is what doesn't work, and not the gateway.
+        SetCredential = map (
+          credential: "${lib.head (lib.splitString ":" credential)}:none"
+        ) search.access.gateway.credentials;
       };
     };
 

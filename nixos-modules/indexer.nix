@@ -11,6 +11,7 @@ let
   cfg = config.bawn.indexer;
   hardening = import ./hardening.nix;
   inherit (config.bawn.fleet) repositories;
+  inherit (config.bawn) search;
 
   state = "/var/lib/bawn-index";
 
@@ -249,6 +250,64 @@ let
     '';
   };
 
+  ahead =
+    lib.optional (fetched != { }) "bawn-fetch.service"
+    ++ lib.optional search.joined "bawn-search-keys.service";
+
+  # Of the unit that parses strangers' files: none, or the address at which nothing but Meilisearch listens.
+  network =
+    if search.joined then
+      {
+        RestrictAddressFamilies = [
+          "AF_UNIX"
+          "AF_INET"
+        ];
+        IPAddressAllow = [ search.address ];
+        LoadCredential = search.access.indexer.credentials;
+      }
+    else
+      hardening.offline;
+
+  # After a run into the embedded index.
+  publish = ''
+    # The index's own files are for its writer only. Readers get a snapshot: hard links of what never changes, copies
+    # of the rest, and one rename, so that a reader sees the old index or the new one.
+    for index in code docs libraries; do
+      [ -d "$work/$index" ] || continue
+      snapshot="$served/.$index-$(date +%s%N)"
+      cp --recursive --link "$work/$index" "$snapshot"
+      for file in meta.json .managed.json .tantivy-meta.lock .tantivy-writer.lock; do
+        if [ -e "$work/$index/$file" ]; then
+          rm "$snapshot/$file"
+          cp "$work/$index/$file" "$snapshot/$file"
+        fi
+      done
+      touch "$snapshot/.tantivy-meta.lock"
+      chmod --recursive u=rwX,g=rX,o= "$snapshot"
+      # Whoever reads holds this lock while it loads.
+      chmod g+w "$snapshot/.tantivy-meta.lock"
+      old=$(readlink "$served/$index" || true)
+      ln --symbolic --no-dereference "$(basename "$snapshot")" "$served/.link"
+      mv --no-target-directory "$served/.link" "$served/$index"
+      for folder in "$served/.$index"-[0-9]*; do
+        # The one before may still be open in a search that is under way.
+        if [ "$folder" != "$snapshot" ] && [ "$(basename "$folder")" != "$old" ]; then
+          rm --recursive "$folder"
+        fi
+      done
+    done
+  '';
+
+  # After a run into Meilisearch. The embedded index that was served before stays where it is: an earlier generation of
+  # this host goes back to it.
+  tell = ''
+    # Readers go over when all is in, or at once where they have nothing better.
+    if [ "$failed" = 0 ] || [ -e "$served/index.json" ] || [ -z "$(ls "$served")" ]; then
+      install --mode=0640 ${search.access.gateway.indexFile} "$served/.index.json"
+      mv "$served/.index.json" "$served/index.json"
+    fi
+  '';
+
   index = pkgs.writeShellApplication {
     name = "bawn-index-run";
     runtimeInputs = [
@@ -264,6 +323,16 @@ let
 
       # A push that comes from here on is for the next run.
       rm --force ${cfg.pushDirectory}/pushed
+
+      # Where this run writes to.
+      ${
+        if search.joined then
+          ''
+            mkdir --parents --mode=0700 "$work"
+            install --mode=0600 ${search.access.indexer.indexFile} "$work/index.json"''
+        else
+          ''rm --force "$work/index.json"''
+      }
 
       # What the fleet doesn't name any more is forgotten; the run takes it out of the index.
       wanted=${lib.escapeShellArg (builtins.toJSON (lib.attrNames repositories))}
@@ -281,32 +350,7 @@ let
       )}
       bawn index run --no-fetch --index "$work" || failed=1
 
-      # The index's own files are for its writer only. Readers get a snapshot: hard links of what never changes, copies
-      # of the rest, and one rename, so that a reader sees the old index or the new one.
-      for index in code docs libraries; do
-        [ -d "$work/$index" ] || continue
-        snapshot="$served/.$index-$(date +%s%N)"
-        cp --recursive --link "$work/$index" "$snapshot"
-        for file in meta.json .managed.json .tantivy-meta.lock .tantivy-writer.lock; do
-          if [ -e "$work/$index/$file" ]; then
-            rm "$snapshot/$file"
-            cp "$work/$index/$file" "$snapshot/$file"
-          fi
-        done
-        touch "$snapshot/.tantivy-meta.lock"
-        chmod --recursive u=rwX,g=rX,o= "$snapshot"
-        # Whoever reads holds this lock while it loads.
-        chmod g+w "$snapshot/.tantivy-meta.lock"
-        old=$(readlink "$served/$index" || true)
-        ln --symbolic --no-dereference "$(basename "$snapshot")" "$served/.link"
-        mv --no-target-directory "$served/.link" "$served/$index"
-        for folder in "$served/.$index"-[0-9]*; do
-          # The one before may still be open in a search that is under way.
-          if [ "$folder" != "$snapshot" ] && [ "$(basename "$folder")" != "$old" ]; then
-            rm --recursive "$folder"
-          fi
-        done
-      done
+      ${if search.joined then tell else publish}
       exit "$failed"
     '';
   };
@@ -317,6 +361,7 @@ in
     ./fleet.nix
     ./memory.nix
     ./packages.nix
+    ./search.nix
   ];
 
   options.bawn.indexer = {
@@ -379,7 +424,7 @@ in
       type = types.ints.positive;
       default = 384;
       example = 768;
-      description = "Memory cap of a run, in MiB.";
+      description = "Memory cap of a run, in MiB. It is 320 where {option}`bawn.search.enable` lets Meilisearch write the index.";
     };
   };
 
@@ -402,6 +447,9 @@ in
       assertion = lib.elem name ecosystems;
       message = "bawn.indexer.registries.${name}: there are registries of ${lib.concatStringsSep ", " ecosystems}, and no other.";
     }) (lib.attrNames cfg.registries);
+
+    # A run into Meilisearch has no writer of an embedded index in it.
+    bawn.indexer.memoryMiB = lib.mkIf search.joined (lib.mkDefault 320);
 
     bawn.files = {
       bawn-index-run = index;
@@ -442,11 +490,11 @@ in
 
     systemd.services.bawn-indexer = {
       description = "bawn indexer";
-      wants = lib.optional (fetched != { }) "bawn-fetch.service";
-      after = lib.optional (fetched != { }) "bawn-fetch.service";
+      wants = ahead;
+      after = ahead;
       # Pushes may come faster than systemd's default takes starts; a path unit that meets that limit is off for good.
       startLimitIntervalSec = 0;
-      serviceConfig = hardening.oneshot // hardening.offline // {
+      serviceConfig = hardening.oneshot // network // {
         ExecStart = lib.getExe index;
         User = "bawn-indexer";
         Group = cfg.group;
@@ -513,7 +561,9 @@ in
       "d ${cfg.servedDirectory} 0750 bawn-indexer ${cfg.group} -"
       # The gateway, in the same group, writes here.
       "d ${cfg.pushDirectory} 0770 bawn-indexer ${cfg.group} -"
-    ];
+    ]
+    # A generation without Meilisearch that follows one with it: the gateway goes back to the embedded index at once.
+    ++ lib.optional (!search.joined) "r ${cfg.servedDirectory}/index.json - - - - -";
 
     users.users.bawn-indexer = {
       isSystemUser = true;

@@ -1,4 +1,4 @@
-# Meilisearch on loopback, within a memory cap that holds.
+# Meilisearch on loopback, within a memory cap that holds. What joins it to indexer and gateway: search-keys.nix.
 {
   config,
   lib,
@@ -13,6 +13,7 @@ in
   imports = [
     ./fleet.nix
     ./memory.nix
+    ./search-keys.nix
   ];
 
   options.bawn.search = {
@@ -20,7 +21,10 @@ in
       type = types.bool;
       default = false;
       example = true;
-      description = "Run Meilisearch on this host. The embedded index, which is the default, does without.";
+      description = ''
+        Run Meilisearch on this host, and let it have the indexes where the indexer runs beside it. Without it they are
+        embedded ones, which need no server. Searches go on in the embedded index until a first run has filled Meilisearch.
+      '';
     };
     masterKeyFile = mkOption {
       type = types.nullOr (import ./secret-file.nix { inherit lib; });
@@ -28,11 +32,20 @@ in
       example = "/run/secrets/meilisearch-master-key";
       description = "File with Meilisearch's master key, of 16 bytes at least ({command}`openssl rand -base64 36`).";
     };
+    address = mkOption {
+      type = types.str;
+      readOnly = true;
+      default = "127.0.77.1";
+      description = ''
+        Address that it listens on: one of loopback's that has no other port. The indexer, which parses strangers' files,
+        may reach this address alone, and so nothing else that listens on loopback.
+      '';
+    };
     port = mkOption {
       type = types.port;
       default = 7700;
       example = 7701;
-      description = "Loopback port.";
+      description = "Port at {option}`address`.";
     };
     indexingMemoryMiB = mkOption {
       type = types.ints.positive;
@@ -62,7 +75,7 @@ in
 
     services.meilisearch = {
       enable = true;
-      listenAddress = "127.0.0.1";
+      listenAddress = cfg.address;
       listenPort = cfg.port;
       masterKeyFile = lib.mkIf (cfg.masterKeyFile != null) cfg.masterKeyFile;
       settings = {

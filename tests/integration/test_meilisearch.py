@@ -138,6 +138,36 @@ def test_the_command_makes_the_same_keys_again_and_nobody_else_can_read_them(
     assert server.ask("GET", f"/indexes/{name}", written[0][0]).status_code == 404, "it is known, and there is nothing"
 
 
+def test_the_keys_of_several_indexes_are_made_at_once_for_a_server_that_is_started_meanwhile(
+    server: Meilisearch, tmp_path: Path, name: str
+) -> None:
+    server.stop()
+    command = [*BAWN, "index", "meilisearch", "keys", "--url", server.url, "--within", "30",
+               "--master-key-file", server.master_key_file, "--into", tmp_path / "keys",
+               "--name", name, "--name", f"{name}-docs"]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as making:
+        assert making.stdout is not None
+        written = [making.stdout.readline().strip() for _ in range(4)]
+        assert making.poll() is None, "it waits for the server"
+        server.start()
+        assert making.wait(timeout=30) == 0
+    assert [Path(file).read_text().strip() for file in written] == [
+        _key(index, purpose) for index in (name, f"{name}-docs") for purpose in ("indexer", "search")
+    ]
+    for file in written:
+        assert server.ask("GET", f"/indexes/{name}", Path(file).read_text().strip()).status_code in (403, 404)
+    assert server.ask("GET", f"/indexes/{name}", Path(written[0]).read_text().strip()).status_code == 404
+
+
+def test_keys_are_written_before_a_server_that_is_away_is_told_of_them(tmp_path: Path) -> None:
+    write(tmp_path, {"master-key": MASTER_KEY})
+    made = bawn("index", "meilisearch", "keys", "--url", NOBODY, "--master-key-file", tmp_path / "master-key",
+                "--into", tmp_path / "keys", "--within", "0.2", check=False)  # fmt: skip
+    assert (made.returncode, made.stderr.count("\n")) == (2, 1)
+    assert f"Meilisearch can't be reached at {NOBODY}" in made.stderr
+    assert (tmp_path / "keys" / "code-search.key").read_text().strip() == _key("code", "search")
+
+
 def test_indexed_searched_rebuilt_and_rolled_back_from_the_command_line(
     server: Meilisearch, tmp_path: Path, name: str
 ) -> None:

@@ -4,7 +4,7 @@
 #   nixpkgs/beside/NAME.service     those that run beside ours, to be read and not to be booted
 #   files/NAME              what the units run or read, where it isn't a package of programs
 #   settings/NAME.json      what goes on top of the settings that the fleet renders, and the jq filter after it
-#   firewall.nft            the rules of the host's firewall
+#   firewall.nft            the tables of the host's firewall
 #   sysusers.conf, tmpfiles.conf    users, groups and folders that the units need
 let
   flake = import ./evaluate.nix;
@@ -107,7 +107,11 @@ let
       )
     )
     // {
-      "firewall.nft" = "table inet nixos-fw {\n${config.networking.nftables.tables.nixos-fw.content}}\n";
+      "firewall.nft" = lib.concatStrings (
+        lib.mapAttrsToList (name: table: "table ${table.family} ${name} {\n${table.content}}\n") (
+          lib.filterAttrs (name: _: name == "nixos-fw" || lib.hasPrefix "bawn-" name) config.networking.nftables.tables
+        )
+      );
     }
     // lib.optionalAttrs (groups != { }) {
       "sysusers.conf" = lines (
@@ -162,6 +166,9 @@ let
           }
         ];
       }).config;
+    # A gateway whose index a Meilisearch has.
+    gateway-with-meilisearch =
+      (flake.nixosConfigurations.gateway.extendModules { modules = [ { bawn.search.enable = true; } ]; }).config;
     # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
     headscale-with-certificate =
       (flake.nixosConfigurations.headscale.extendModules {

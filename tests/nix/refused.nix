@@ -145,9 +145,10 @@ in
   }) "bawn.fleet.tailnet.base_domain: holds the name in server_url (headscale.example.org)";
 
   # Memory.
-  caps-beyond-the-host =
-    refused (gateway { search.memoryMiB = 1024; })
-      "bawn.fleet.nodes.gateway.memory_mib: the host has 2048 MiB, but its units may take 2176 MiB";
+  caps-beyond-the-host = refused (gateway {
+    search.enable = true;
+    search.memoryMiB = 1024;
+  }) "bawn.fleet.nodes.gateway.memory_mib: the host has 2048 MiB, but its units may take 2176 MiB";
   cap-of-a-foreign-unit = refused {
     host = "gateway";
     module.systemd.services.other = {
@@ -157,19 +158,22 @@ in
   } "other.service 1024";
   cap-by-percentage = refused {
     host = "gateway";
+    module.bawn.search.enable = true;
     module.systemd.services.other = {
       script = "true";
       serviceConfig.MemoryMax = "12.5%";
     };
   } "other.service 256";
-  indexing-beyond-its-cap =
-    refused (gateway { search.indexingMemoryMiB = 512; })
-      "bawn.search.indexingMemoryMiB: 512 must be less than bawn.search.memoryMiB (512)";
+  indexing-beyond-its-cap = refused (gateway {
+    search.enable = true;
+    search.indexingMemoryMiB = 512;
+  }) "bawn.search.indexingMemoryMiB: 512 must be less than bawn.search.memoryMiB (512)";
 
   # Secrets.
-  literal-secret =
-    refused (gateway { search.masterKeyFile = force "correct horse battery staple"; })
-      "bawn.search.masterKeyFile: is not an absolute path; a secret written into the configuration would end in the Nix store.";
+  literal-secret = refused (gateway {
+    search.enable = true;
+    search.masterKeyFile = force "correct horse battery staple";
+  }) "bawn.search.masterKeyFile: is not an absolute path; a secret written into the configuration would end in the Nix store.";
   secret-as-nix-path = refused (gateway {
     tailnet.authKeyFile = force ./refused.nix;
   }) "bawn.tailnet.authKeyFile: is a Nix path";
@@ -179,9 +183,10 @@ in
   secret-in-the-store-by-interpolation = refused (gateway {
     gateway.upstreamTokenFiles.gpu = force "${./refused.nix}";
   }) "bawn.gateway.upstreamTokenFiles.gpu: lies in the Nix store";
-  secret-with-a-colon =
-    refused (gateway { search.masterKeyFile = force "/run/a:b"; })
-      "bawn.search.masterKeyFile: holds a space, a colon or a percent sign";
+  secret-with-a-colon = refused (gateway {
+    search.enable = true;
+    search.masterKeyFile = force "/run/a:b";
+  }) "bawn.search.masterKeyFile: holds a space, a colon or a percent sign";
 
   bridge-key-in-the-store = refused {
     host = "laptop";
@@ -227,9 +232,10 @@ in
     modelServer.enable = true;
     modelServer.tokenFile = "/run/secrets/token";
   }) "bawn.weights.path: there is no model to serve";
-  search-without-key =
-    refused (gateway { search.masterKeyFile = force null; })
-      "bawn.search.masterKeyFile: is not set";
+  search-without-key = refused (gateway {
+    search.enable = true;
+    search.masterKeyFile = force null;
+  }) "bawn.search.masterKeyFile: is not set";
   indexer-without-repositories = refused (gateway {
     indexer.enable = true;
     fleet.repositories = force { };

@@ -11,6 +11,7 @@ SECRETS = {
     # host: {service: its credentials}
     "gateway": {
         "bawn-gateway": ["token-gpu:/run/secrets/token-gpu"],
+        "bawn-search-keys": ["master-key:/run/secrets/meilisearch-master-key"],
         "meilisearch": ["master_key:/run/secrets/meilisearch-master-key"],
         "tailscaled-autoconnect": ["auth-key:/run/secrets/tailnet-auth-key"],
     },
@@ -26,14 +27,16 @@ SECRETS = {
 def test_a_host_with_its_secrets_by_sops_nix_evaluates_and_has_no_other_secret(host: str) -> None:
     found = evaluate(
         f"let c = (flake.nixosConfigurations.{host}.extendModules {{ modules ="
-        f" [ {NIX_TESTS}/sops.nix {ROOT}/hosts/{host}/sops.nix ]; }}).config; in {{"
+        f" [ {NIX_TESTS}/sops.nix {ROOT}/hosts/{host}/sops.nix"
+        f" {{ bawn.search.enable = {'true' if host == 'gateway' else 'false'}; }} ]; }}).config; in {{"
         " system = c.system.build.toplevel.drvPath; named = lib.attrNames c.sops.secrets;"
         " loaded = lib.filterAttrs (_: list: list != [ ]) (lib.mapAttrs"
         " (_: s: lib.toList (s.serviceConfig.LoadCredential or [ ])) c.systemd.services); }"
     )
     assert found["system"].endswith(".drv")
-    # systemd's own units take theirs by name alone, from the machine's own.
-    loaded = {name: at for name, at in found["loaded"].items() if any(":" in each for each in at)}
+    # systemd's own units take theirs by name alone, from the machine's own; keys of indexes are made on the host.
+    brought = {name: [each for each in at if ":/run/secrets/" in each] for name, at in found["loaded"].items()}
+    loaded = {name: at for name, at in brought.items() if at}
     assert loaded == SECRETS[host]
     paths = [each.partition(":")[2] for at in loaded.values() for each in at]
     assert sorted(set(paths)) == sorted(f"/run/secrets/{name}" for name in found["named"])

@@ -75,8 +75,9 @@ def test_exposure_is_not_judged_by_another_systemd(tmp_path: Path, monkeypatch: 
         judge()
 
 
-def test_every_unit_of_the_gateway_host_has_a_memory_cap_or_a_reason_to_have_none() -> None:
-    of_gateway = {Path(name).name: text for name, text in golden_files().items() if name.startswith("gateway/")}
+@pytest.mark.parametrize("host", ["gateway", "gateway-with-meilisearch"])
+def test_every_unit_of_the_gateway_host_has_a_memory_cap_or_a_reason_to_have_none(host: str) -> None:
+    of_gateway = {Path(name).name: text for name, text in golden_files().items() if name.startswith(f"{host}/")}
     services = {name: text for name, text in of_gateway.items() if name.endswith(".service")}
     assert {name for name, text in services.items() if "\nMemoryMax=" not in text} == set(WITHOUT_CAP)
     for first, then in {"searx-init": "searx", "tailscaled-autoconnect": "bawn-gateway"}.items():

@@ -80,11 +80,13 @@ def strangers_are_refused(machine, url, key):
 
 def the_others_answer_on_loopback(machine):
     """Meilisearch and SearXNG are up and asked by nobody but this host; Meilisearch only with its key."""
-    machine.wait_until_succeeds("curl --silent --fail --max-time 10 http://127.0.0.1:7700/health", timeout=120)
-    machine.fail("curl --silent --fail --max-time 10 http://127.0.0.1:7700/indexes")
+    machine.wait_until_succeeds("curl --silent --fail --max-time 10 http://127.0.77.1:7700/health", timeout=120)
+    machine.fail("curl --silent --fail --max-time 10 http://127.0.77.1:7700/indexes")
     machine.wait_until_succeeds("curl --silent --fail --max-time 10 http://127.0.0.1:8888/healthz", timeout=180)
     listening = machine.succeed("ss --tcp --listening --numeric --no-header '( sport = :7700 or sport = :8888 )'")
-    assert {line.split()[3].rsplit(":", 1)[0] for line in listening.splitlines()} == {"127.0.0.1"}, listening
+    assert {line.split()[3].rsplit(":", 1)[0] for line in listening.splitlines()} == {"127.0.77.1", "127.0.0.1"}, (
+        listening
+    )
 
 
 def nothing_was_killed(machine):

@@ -12,8 +12,9 @@ from support.nix import ROOT
 
 PAGE: Final = ROOT / "docs" / "security.md"
 HOSTS: Final = ("headscale", "gateway", "gpu", "laptop")
-VARIANTS: Final = {"gpu": ("gpu-with-download",), "gateway": ("gateway-with-forge",)}
-"""Host → it, set up differently, as the golden files have it; of its units those are listed that no host has."""
+VARIANTS: Final = {"gpu": ("gpu-with-download",), "gateway": ("gateway-with-forge", "gateway-with-meilisearch")}
+"""Host → it, set up differently, as the golden files have it; of its units those are listed that the host has not, or
+has with another sandbox."""
 NOT_RATED: Final = "not rated"
 
 _LISTENS: Final = {
@@ -40,11 +41,17 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "bawn-gateway": {"IPAddressAllow": "the tailnet: laptops call it, and it calls model servers"},
     "bawn-health-gate": {"IPAddressAllow": "the tailnet: it asks the service at this host's own address"},
-    "bawn-indexer": {"UMask": "the gateway, in the same group, reads the index"},
+    "bawn-indexer": {
+        "UMask": "the gateway, in the same group, reads the index",
+        "IPAddressAllow": "the address of loopback at which Meilisearch listens, in place of all of loopback",
+    },
     "bawn-leave-generation": {
         _ALL: "no sandbox: it does what `nixos-rebuild switch` does, when the health gate has failed"
     },
     "bawn-gpu-preflight": _GPU,
+    "bawn-search-keys": {
+        "IPAddressAllow": "the address of loopback at which Meilisearch listens, in place of all of loopback"
+    },
     "bawn-model-server": {**_GPU, "IPAddressAllow": "the tailnet: the gateway calls it"},
     "bawn-weights": {
         "UMask": "another user serves the weights, which are no secret",
@@ -110,11 +117,16 @@ def units_table(score: Callable[[str], str]) -> str:
     for host in (folder for name in HOSTS for folder in (name, *VARIANTS.get(name, ()))):
         for name, text in golden_files().items():
             folder, _, rest = name.partition("/")
-            known = host not in HOSTS and any(f"{other}/{rest}" in golden_files() for other in HOSTS)
-            if folder == host and name.endswith(".service") and not known:
+            if folder != host or not name.endswith(".service"):
+                continue
+            if host in HOSTS or not any(_alike(text, golden_files().get(f"{other}/{rest}")) for other in HOSTS):
                 unit = Path(name).stem
                 rows.append(f"| {host} | {unit} | {score(name)} | {_user(name, text)} | {_reasons(unit, text)} |")
     return "\n".join(rows)
+
+
+def _alike(text: str, other: str | None) -> bool:
+    return other is not None and exposure.relaxations(text) == exposure.relaxations(other)
 
 
 def _reasons(unit: str, text: str) -> str:

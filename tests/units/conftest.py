@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from support.hosts import tree
+from support.hosts import third_party, tree
 from support.hosts.wired import WiredHosts
 
 
 @pytest.fixture(scope="module")
-def unstarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WiredHosts]:
-    """Hosts that are laid out and not booted."""
+def unstarted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WiredHosts]:
+    """Hosts that are laid out and not booted; the module's `GATEWAY` names the golden files of that host."""
+    gateway: str = getattr(request.module, "GATEWAY", "gateway")
     reason = tree.missing()
+    if reason is None and gateway == "gateway-with-meilisearch" and third_party.meilisearch() is None:
+        reason = third_party.ABSENT
     if reason is not None:
         pytest.skip(reason)
-    hosts = WiredHosts(Path(tmp_path_factory.mktemp("hosts")))
+    hosts = WiredHosts(Path(tmp_path_factory.mktemp("hosts")), gateway=gateway)
     yield hosts
     hosts.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support.hosts import golden_host, third_party
+from support.hosts import third_party
 from support.hosts.machine import Machine, control_groups
 from support.hosts.memory import Caps
 from support.hosts.wired import WiredHosts
@@ -15,16 +15,6 @@ pytestmark = pytest.mark.timeout(300, func_only=True)
 
 OURS = ["bawn-gateway.service", "bawn-indexer.service"]
 MIB = 1024 * 1024
-DOCUMENTS = 10_000
-
-
-def fill_meilisearch(machine: Machine) -> None:
-    """Let Meilisearch index so many documents."""
-    machine.wait_until_succeeds("curl --silent --fail http://127.0.0.1:7700/health", timeout=60)
-    machine.write("/opt/test/fill.py", (golden_host.HERE / "fill_meilisearch.py").read_text(encoding="utf-8"))
-    what = f"http://127.0.0.1:7700 {third_party.MASTER_KEY} /srv/git/app {DOCUMENTS}"
-    told = machine.succeed(f"python3 /opt/test/fill.py {what}", timeout=240)
-    assert json.loads(told)["numberOfDocuments"] == DOCUMENTS
 
 
 def ask_searxng(machine: Machine) -> None:
@@ -43,7 +33,6 @@ def test_the_gateway_host_fits_its_memory_and_its_cpu(
         pytest.skip("memory limits of hosts are set through version 1 of control groups, which this machine has not")
     gateway = hosts.gateway
     units = list(OURS)
-    units += ["meilisearch.service"] if third_party.meilisearch() else []
     units += ["searx.service"] if third_party.searxng() else []
     caps = Caps(gateway, *units)
     for unit in units:
@@ -56,16 +45,14 @@ def test_the_gateway_host_fits_its_memory_and_its_cpu(
     gateway.succeed("rm -r /var/lib/bawn-index/work")
     caps.restart("bawn-indexer.service")
     with hosts.chatting(streams=32, tokens=8) as told:
-        if "meilisearch.service" in units:
-            fill_meilisearch(gateway)
         done = "systemctl show --property=ActiveState --value bawn-indexer.service | grep inactive"
         gateway.wait_until_succeeds(done, timeout=120)
     with capsys.disabled():
         whole = f"{caps.peak() // MIB} of 2048 MiB for the whole host, page cache included"
         each = ", ".join(f"{unit} {caps.peak(unit) // MIB} of {caps.limits[unit] // MIB} MiB" for unit in units)
         print(f"\n  peaks of memory on the gateway host: {whole}; {each}")
-    for reason in third_party.absent():
-        record_property(LEFT_OUT, f"the gateway host's memory is measured without it: {reason}")
+    if "searx.service" not in units:
+        record_property(LEFT_OUT, f"the gateway host's memory is measured without SearXNG: {third_party.NO_SEARXNG}")
     assert told["lost"] == []
     assert gateway.property_of("bawn-indexer.service", "Result") == "success"
     assert caps.killed() == 0

@@ -13,6 +13,8 @@ from support.left_out import LEFT_OUT
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
 
+GATEWAY = "gateway" if third_party.absent() else "gateway-with-meilisearch"
+
 
 def test_bridge(unstarted: WiredHosts) -> None:
     hosts = unstarted

@@ -10,6 +10,7 @@
         ./wired.nix
       ];
       bawn.gateway.listenAddress = "127.0.0.1";
+      bawn.search.enable = true;
       # No GPU host is in this test, so that no generation could be ready.
       bawn.healthGate.enable = false;
       # The test's own, to make a repository.

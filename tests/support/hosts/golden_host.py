@@ -99,7 +99,7 @@ def lay(
         if unit in without or not re.fullmatch(r"(user/|nixpkgs/)?[a-z-]+(@[^/]+)?\.(service|path|timer)", name):
             continue
         unknown = {key for key in _PLACEHOLDER.findall(text) if not _NOT_PATHS.search(key)} - names
-        _install_unit(machine, unit, _mapped(text), unknown, user=name.startswith("user/"))
+        _install_unit(machine, unit, mapped(text), unknown, user=name.startswith("user/"))
 
 
 def bawn(*arguments: str | Path) -> str:
@@ -113,6 +113,11 @@ def bawn(*arguments: str | Path) -> str:
 def override(machine: Machine, unit: str, text: str) -> None:
     """Change a unit by a drop-in, for what a test needs shorter or different."""
     machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
+
+
+def mapped(text: str) -> str:
+    """The text of a golden file as a host has it, with its store paths."""
+    return _PLACEHOLDER.sub(lambda found: found[0] if _NOT_PATHS.search(found[1]) else f"{STORE}/{found[1]}", text)
 
 
 def environment(machine: Machine) -> None:
@@ -132,10 +137,10 @@ def environment(machine: Machine) -> None:
 
 def _install_text(machine: Machine, name: str, text: str) -> None:
     if not text.startswith("#!"):
-        machine.write(f"{STORE}/{name}", _mapped(text))
+        machine.write(f"{STORE}/{name}", mapped(text))
         return
     program = name.removeprefix("unit-script-")
-    machine.write(f"{STORE}/{name}/bin/{program}", _mapped(text), mode=0o755)
+    machine.write(f"{STORE}/{name}/bin/{program}", mapped(text), mode=0o755)
 
 
 def _install_settings(machine: Machine, service: str, source: dict[str, Any], fleet: Path, node: str) -> str:
@@ -185,10 +190,6 @@ def _enable(
 ) -> None:
     for target in " ".join(targets).split():
         machine.link(f"{where}/{target}.{kind}/{unit}", f"{of}/{unit}")
-
-
-def _mapped(text: str) -> str:
-    return _PLACEHOLDER.sub(lambda found: found[0] if _NOT_PATHS.search(found[1]) else f"{STORE}/{found[1]}", text)
 
 
 def _inside(machine: Machine, *command: str) -> str:

@@ -30,6 +30,13 @@ class Caps:
         self._machine.wait_until_succeeds(f"{fresh} && {running}", timeout=90)
         (self._root / "cgroup.procs").write_text(systemd, encoding="ascii")
 
+    def run(self, unit: str) -> None:
+        """Start a unit anew inside its group, and wait until it is ready or done."""
+        systemd = str(self._machine.leader)
+        (self._root / unit / "cgroup.procs").write_text(systemd, encoding="ascii")
+        self._machine.succeed(f"systemctl restart {unit}", timeout=300)
+        (self._root / "cgroup.procs").write_text(systemd, encoding="ascii")
+
     def peak(self, unit: str | None = None) -> int:
         """The most that a unit, or the whole host, has had."""
         group = self._root / unit if unit else self._root

@@ -24,6 +24,9 @@ run()
 """
 
 
+NO_SEARXNG: Final = f"SEARXNG_SITE names no folder with its packages for Python {tree.PYTHON}"
+
+
 def searxng() -> Path | None:
     """The folder that `SEARXNG_SITE` names: SearXNG and what it imports, installed for the tree's Python."""
     named = os.environ.get("SEARXNG_SITE")
@@ -36,7 +39,7 @@ def absent() -> list[str]:
     if meilisearch() is None:
         reasons.append(ABSENT)
     if searxng() is None:
-        reasons.append(f"no SearXNG: SEARXNG_SITE names no folder with its packages for Python {tree.PYTHON}")
+        reasons.append(f"no SearXNG: {NO_SEARXNG}")
     return reasons
 
 

@@ -22,8 +22,8 @@ class WiredHosts(Site):
     The gateway goes by API keys alone, since nobody here could tell it who is calling.
     """
 
-    def __init__(self, folder: Path, *, gpu: str = "gpu-without-card") -> None:
-        """Lay them out in `folder`; `gpu` is the folder of the golden files that the GPU host has."""
+    def __init__(self, folder: Path, *, gpu: str = "gpu-without-card", gateway: str = "gateway") -> None:
+        """Lay them out in `folder`; `gpu` and `gateway` are the folders of the golden files that these hosts have."""
         super().__init__(folder, {"laptop": self.PERSON}, TAILNET)
         nodes = {"headscale": "headscale", "gateway": "gateway", "gpu": "gpu", "laptop": "ada-laptop"}
         names = "".join(f"{self.address(host)} {node}.{DOMAIN}\n" for host, node in nodes.items())
@@ -31,7 +31,7 @@ class WiredHosts(Site):
             machine.write("/opt/tailnet/bin/tailscale", _STAND_IN, mode=0o755)
             golden_host.lay(
                 machine,
-                gpu if host == "gpu" else host,
+                {"gpu": gpu, "gateway": gateway}.get(host, host),
                 node=nodes[host],
                 settings={"gateway": {"identity": "key"}},
                 programs={"tailscale": "/opt/tailnet"} | (third_party.install(machine) if host == "gateway" else {}),

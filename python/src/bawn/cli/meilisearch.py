@@ -36,18 +36,32 @@ def command() -> None:
 @_url_option
 @click.option("--master-key-file", required=True, type=_FILE, help="File with the server's master key.")
 @click.option("--into", required=True, type=_FOLDER, help="Folder in which the keys' files are written.")
-@click.option("--name", default="code", show_default=True, help="Of the index in the server.")
-def keys(url: str, master_key_file: Path, into: Path, name: str) -> None:
-    """Make the two keys of an index: NAME-indexer.key writes it, NAME-search.key may only read it.
+@click.option(
+    "--name", "names", multiple=True, default=["code"], show_default=True, help="Of an index in the server; repeatable."
+)
+@click.option(
+    "--within",
+    "within_s",
+    type=float,
+    default=0.0,
+    help="Seconds for which a server that doesn't answer is waited for.",
+)
+def keys(url: str, master_key_file: Path, into: Path, names: tuple[str, ...], within_s: float) -> None:
+    """Make the two keys of each index: NAME-indexer.key writes it, NAME-search.key may only read it.
 
     They follow from the master key, so that a second run writes the same ones.
     """
-    check_server(url, name, origin="--url or --name")
+    for name in names:
+        check_server(url, name, origin="--url or --name")
     master_key = read_secret(master_key_file)
-    for key in scoped_keys(name):
-        _write(into / f"{name}-{key.purpose}.key", key.text(master_key))
+    for name in names:
+        for key in scoped_keys(name):
+            _write(into / f"{name}-{key.purpose}.key", key.text(master_key))
     # Last: whoever waits for the files has them while the server is still starting.
-    register(Server(connect(url, master_key, read_s=_ANSWER_S)), name)
+    server = Server(connect(url, master_key, read_s=_ANSWER_S))
+    server.await_start(within_s)
+    for name in names:
+        register(server, name)
 
 
 def _write(file: Path, secret: str) -> None:

@@ -193,6 +193,25 @@ class Server:
         path = f"/tasks?limit=1&statuses=enqueued,processing&indexUids={','.join(indexes)}"
         self.until(lambda: self._ask("GET", path, _TaskList).total == 0, within_s)
 
+    def await_start(self, within_s: float) -> None:
+        """Return when the server answers; it is asked again for `within_s` while it doesn't.
+
+        Raises:
+            RequestError: it still can't be reached, or fails.
+        """
+        until = time.monotonic() + within_s
+
+        def answers() -> bool:
+            try:
+                self.get("/health", dict[str, object])
+            except RequestError:
+                if time.monotonic() >= until:
+                    raise
+                return False
+            return True
+
+        self.until(answers, math.inf)
+
     def until(self, done: Callable[[], bool], within_s: float) -> None:
         """Return when `done()` is true.
 

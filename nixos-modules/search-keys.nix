@@ -1,0 +1,118 @@
+# Keys of the indexes in Meilisearch: the indexer's, which write them, and the gateway's, which may only read.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.bawn.search;
+  hardening = import ./hardening.nix;
+
+  indexes = [
+    "code"
+    "docs"
+    "libraries"
+  ];
+  folder = "/run/bawn-search-keys";
+  url = "http://${cfg.address}:${toString cfg.port}";
+
+  # systemd reads the keys for the unit that asks; in the folder itself nobody else can.
+  joined = unit: purpose: {
+    credentials = map (index: "search-${index}:${folder}/${index}-${purpose}.key") indexes;
+    indexFile = pkgs.writeText "${unit}-index.json" (
+      builtins.toJSON {
+        meilisearch = lib.genAttrs indexes (index: {
+          inherit url;
+          key_file = "/run/credentials/${unit}.service/search-${index}";
+        });
+      }
+    );
+  };
+in
+{
+  imports = [
+    ./files.nix
+    ./memory.nix
+    ./packages.nix
+  ];
+
+  options.bawn.search = {
+    joined = mkOption {
+      type = types.bool;
+      readOnly = true;
+      internal = true;
+      # The indexer's module brings this one, which therefore can't bring it.
+      default = cfg.enable && (config.bawn.indexer.enable or false);
+      description = "Whether Meilisearch has the indexes of this host, computed.";
+    };
+    access = mkOption {
+      type = types.attrsOf types.raw;
+      readOnly = true;
+      internal = true;
+      default = {
+        indexer = joined "bawn-indexer" "indexer";
+        gateway = joined "bawn-gateway" "search";
+      };
+      description = "For the unit that writes and the one that searches: its credentials, and the `index.json` that names them.";
+    };
+  };
+
+  config = lib.mkIf cfg.joined {
+    bawn.files = lib.mapAttrs' (_: one: lib.nameValuePair one.indexFile.name one.indexFile) cfg.access;
+
+    # What listens on every address would be at this one too.
+    networking.nftables.tables.bawn-search = {
+      family = "inet";
+      content = ''
+        chain input {
+          type filter hook input priority filter - 1; policy accept;
+          ip daddr ${cfg.address} tcp dport != ${toString cfg.port} drop
+          ip daddr ${cfg.address} meta l4proto != tcp drop
+        }
+      '';
+    };
+
+    systemd.services.bawn-search-keys = {
+      description = "Keys of the search indexes in Meilisearch";
+      wantedBy = [ "meilisearch.service" ];
+      after = [ "meilisearch.service" ];
+      # The indexer wants this unit, and is not to start what an operator has stopped, nor to wait for it.
+      requisite = [ "meilisearch.service" ];
+      # One that is started again may have another master key, or have lost its data.
+      partOf = [ "meilisearch.service" ];
+      startLimitIntervalSec = 0;
+      serviceConfig = hardening.oneshot // {
+        ExecStart = lib.concatStringsSep " " (
+          [
+            "${lib.getExe' config.bawn.package.indexer "bawn"} index meilisearch keys"
+            "--url ${url}"
+            "--master-key-file %d/master-key"
+            "--into ${folder}"
+            # The files come first, so that the gateway, which starts after this unit, waits no longer than so for a server
+            # that doesn't come up.
+            "--within 10"
+          ]
+          ++ map (index: "--name ${index}") indexes
+        );
+        DynamicUser = true;
+        LoadCredential = "master-key:${toString cfg.masterKeyFile}";
+        RemainAfterExit = true;
+        RuntimeDirectory = "bawn-search-keys";
+        RuntimeDirectoryMode = "0700";
+        # Whoever is started while the keys are made again finds those from before.
+        RuntimeDirectoryPreserve = true;
+        Restart = "on-failure";
+        RestartSec = "5s";
+        RestrictAddressFamilies = [
+          "AF_UNIX"
+          "AF_INET"
+        ];
+        IPAddressAllow = [ cfg.address ];
+        SocketBindDeny = "any";
+        MemoryMax = "64M";
+      };
+    };
+  };
+}
