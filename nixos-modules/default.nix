@@ -4,6 +4,7 @@
     ./bridge.nix
     ./files.nix
     ./fleet.nix
+    ./embedder.nix
     ./gateway.nix
     ./headscale.nix
     ./health-gate.nix

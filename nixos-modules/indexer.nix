@@ -268,6 +268,10 @@ let
     else
       hardening.offline;
 
+  indexFile = name: settings: pkgs.writeText "bawn-${name}-index.json" (builtins.toJSON settings);
+  writerFile = indexFile "writer" search.settings;
+  readersFile = indexFile "readers" (search.settings // config.bawn.embedder.settings);
+
   # After a run into the embedded index.
   publish = ''
     # The index's own files are for its writer only. Readers get a snapshot: hard links of what never changes, copies
@@ -301,9 +305,9 @@ let
   # After a run into Meilisearch. The embedded index that was served before stays where it is: an earlier generation of
   # this host goes back to it.
   tell = ''
-    # Readers go over when all is in, or at once where they have nothing better.
-    if [ "$failed" = 0 ] || [ -e "$served/index.json" ] || [ -z "$(ls "$served")" ]; then
-      install --mode=0640 ${search.access.gateway.indexFile} "$served/.index.json"
+    # Readers go over when all is in, or at once where they have nothing better. A link is of an earlier generation.
+    if [ "$failed" = 0 ] || { [ -e "$served/index.json" ] && [ ! -L "$served/index.json" ]; } || [ -z "$(ls "$served")" ]; then
+      install --mode=0640 ${readersFile} "$served/.index.json"
       mv "$served/.index.json" "$served/index.json"
     fi
   '';
@@ -329,7 +333,7 @@ let
         if search.joined then
           ''
             mkdir --parents --mode=0700 "$work"
-            install --mode=0600 ${search.access.indexer.indexFile} "$work/index.json"''
+            install --mode=0600 ${writerFile} "$work/index.json"''
         else
           ''rm --force "$work/index.json"''
       }
@@ -357,6 +361,7 @@ let
 in
 {
   imports = [
+    ./embedder.nix
     ./files.nix
     ./fleet.nix
     ./memory.nix
@@ -454,6 +459,8 @@ in
     bawn.files = {
       bawn-index-run = index;
     }
+    // lib.optionalAttrs search.joined { "bawn-writer-index.json" = writerFile; }
+    // lib.optionalAttrs (search.joined || config.bawn.embedder.enable) { "bawn-readers-index.json" = readersFile; }
     // lib.optionalAttrs (fetched != { }) { bawn-index-fetch = fetch; }
     // lib.optionalAttrs (withLibraries != { }) { "bawn-registries.json" = registries; };
 
@@ -563,7 +570,12 @@ in
       "d ${cfg.pushDirectory} 0770 bawn-indexer ${cfg.group} -"
     ]
     # A generation without Meilisearch that follows one with it: the gateway goes back to the embedded index at once.
-    ++ lib.optional (!search.joined) "r ${cfg.servedDirectory}/index.json - - - - -";
+    ++ lib.optional (!search.joined) (
+      if config.bawn.embedder.enable then
+        "L+ ${cfg.servedDirectory}/index.json - - - - ${readersFile}"
+      else
+        "r ${cfg.servedDirectory}/index.json - - - - -"
+    );
 
     users.users.bawn-indexer = {
       isSystemUser = true;

@@ -19,21 +19,10 @@ let
   url = "http://${cfg.address}:${toString cfg.port}";
 
   # systemd reads the keys for the unit that asks; in the folder itself nobody else can.
-  joined = unit: purpose: {
-    credentials = map (index: "search-${index}:${folder}/${index}-${purpose}.key") indexes;
-    indexFile = pkgs.writeText "${unit}-index.json" (
-      builtins.toJSON {
-        meilisearch = lib.genAttrs indexes (index: {
-          inherit url;
-          key_file = "/run/credentials/${unit}.service/search-${index}";
-        });
-      }
-    );
-  };
+  credentials = purpose: map (index: "search-${index}:${folder}/${index}-${purpose}.key") indexes;
 in
 {
   imports = [
-    ./files.nix
     ./memory.nix
     ./packages.nix
   ];
@@ -47,21 +36,31 @@ in
       default = cfg.enable && (config.bawn.indexer.enable or false);
       description = "Whether Meilisearch has the indexes of this host, computed.";
     };
+    settings = mkOption {
+      type = types.attrsOf types.anything;
+      readOnly = true;
+      internal = true;
+      default = lib.optionalAttrs cfg.joined {
+        meilisearch = lib.genAttrs indexes (index: {
+          inherit url;
+          key_file = "search-${index}";
+        });
+      };
+      description = "What stands of it in an `index.json`, computed.";
+    };
     access = mkOption {
       type = types.attrsOf types.raw;
       readOnly = true;
       internal = true;
       default = {
-        indexer = joined "bawn-indexer" "indexer";
-        gateway = joined "bawn-gateway" "search";
+        indexer.credentials = credentials "indexer";
+        gateway.credentials = credentials "search";
       };
-      description = "For the unit that writes and the one that searches: its credentials, and the `index.json` that names them.";
+      description = "Credentials of the unit that writes and of those that search, by the same names, computed.";
     };
   };
 
   config = lib.mkIf cfg.joined {
-    bawn.files = lib.mapAttrs' (_: one: lib.nameValuePair one.indexFile.name one.indexFile) cfg.access;
-
     # What listens on every address would be at this one too.
     networking.nftables.tables.bawn-search = {
       family = "inet";

@@ -169,6 +169,19 @@ let
     # A gateway whose index a Meilisearch has.
     gateway-with-meilisearch =
       (flake.nixosConfigurations.gateway.extendModules { modules = [ { bawn.search.enable = true; } ]; }).config;
+    # A gateway whose fleet has a GPU host that embeds.
+    gateway-with-embedder =
+      (flake.nixosConfigurations.gateway.extendModules {
+        modules = [
+          {
+            bawn.fleet.nodes.gpu.embedding_model = "embedder";
+            bawn.fleet.models.embedder = {
+              file = "embedder.gguf";
+              size_mib = 600;
+            };
+          }
+        ];
+      }).config;
     # Headscale where no Let's Encrypt is: with a certificate that is given, and its address.
     headscale-with-certificate =
       (flake.nixosConfigurations.headscale.extendModules {

@@ -106,6 +106,9 @@ in
       };
     };
   } "bawn.weights.source: is download, but bawn.fleet.models.embedder.url names no place";
+  embedder-without-a-model = refused (gateway {
+    embedder.enable = true;
+  }) "bawn.embedder.enable: no node of bawn.fleet.nodes has an embedding_model.";
   unknown-model-of-person = refused (fleet {
     people.ada.models = [ "writer" ];
   }) "bawn.fleet.people.ada.models: writer is not in bawn.fleet.models";

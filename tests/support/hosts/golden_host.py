@@ -90,7 +90,7 @@ def lay(
     _enable(machine, "nftables.service", ["sysinit.target"], of="/usr/lib/systemd/system")
     for name, at in {"sysusers.conf": "/etc/sysusers.d", "tmpfiles.conf": "/etc/tmpfiles.d"}.items():
         if name in files:
-            machine.write(f"{at}/bawn.conf", files[name])
+            machine.write(f"{at}/bawn.conf", mapped(files[name]))
     if "sysusers.conf" in files:
         _inside(machine, "systemd-sysusers", "/etc/sysusers.d/bawn.conf")
 
