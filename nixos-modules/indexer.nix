@@ -252,7 +252,10 @@ let
 
   ahead =
     lib.optional (fetched != { }) "bawn-fetch.service"
-    ++ lib.optional search.joined "bawn-search-keys.service";
+    ++ lib.optionals search.joined [
+      "bawn-search-keys.service"
+      "bawn-search-register.service"
+    ];
 
   # Of the unit that parses strangers' files: none, or the address at which nothing but Meilisearch listens.
   network =
@@ -429,7 +432,7 @@ in
       type = types.ints.positive;
       default = 384;
       example = 768;
-      description = "Memory cap of a run, in MiB. It is 320 where {option}`bawn.search.enable` lets Meilisearch write the index.";
+      description = "Memory cap of a run, in MiB. It is 304 where {option}`bawn.search.enable` lets Meilisearch write the index.";
     };
   };
 
@@ -454,7 +457,7 @@ in
     }) (lib.attrNames cfg.registries);
 
     # A run into Meilisearch has no writer of an embedded index in it.
-    bawn.indexer.memoryMiB = lib.mkIf search.joined (lib.mkDefault 320);
+    bawn.indexer.memoryMiB = lib.mkIf search.joined (lib.mkDefault 304);
 
     bawn.files = {
       bawn-index-run = index;

@@ -20,6 +20,15 @@ let
 
   # systemd reads the keys for the unit that asks; in the folder itself nobody else can.
   credentials = purpose: map (index: "search-${index}:${folder}/${index}-${purpose}.key") indexes;
+
+  keys = lib.concatStringsSep " " (
+    [
+      "${lib.getExe' config.bawn.package.indexer "bawn"} index meilisearch keys"
+      "--master-key-file %d/master-key"
+      "--into %t/%N"
+    ]
+    ++ map (index: "--name ${index}") indexes
+  );
 in
 {
   imports = [
@@ -73,28 +82,14 @@ in
       '';
     };
 
+    # Gateway and indexer start after this one, which asks no server: one that doesn't come up must not keep them waiting.
     systemd.services.bawn-search-keys = {
-      description = "Keys of the search indexes in Meilisearch";
-      wantedBy = [ "meilisearch.service" ];
-      after = [ "meilisearch.service" ];
-      # The indexer wants this unit, and is not to start what an operator has stopped, nor to wait for it.
-      requisite = [ "meilisearch.service" ];
-      # One that is started again may have another master key, or have lost its data.
+      description = "Keys of the search indexes";
+      wantedBy = [ "multi-user.target" ];
+      # A server that is started again may have another master key.
       partOf = [ "meilisearch.service" ];
-      startLimitIntervalSec = 0;
-      serviceConfig = hardening.oneshot // {
-        ExecStart = lib.concatStringsSep " " (
-          [
-            "${lib.getExe' config.bawn.package.indexer "bawn"} index meilisearch keys"
-            "--url ${url}"
-            "--master-key-file %d/master-key"
-            "--into ${folder}"
-            # The files come first, so that the gateway, which starts after this unit, waits no longer than so for a server
-            # that doesn't come up.
-            "--within 10"
-          ]
-          ++ map (index: "--name ${index}") indexes
-        );
+      serviceConfig = hardening.oneshot // hardening.offline // {
+        ExecStart = keys;
         DynamicUser = true;
         LoadCredential = "master-key:${toString cfg.masterKeyFile}";
         RemainAfterExit = true;
@@ -102,6 +97,31 @@ in
         RuntimeDirectoryMode = "0700";
         # Whoever is started while the keys are made again finds those from before.
         RuntimeDirectoryPreserve = true;
+        SocketBindDeny = "any";
+        MemoryMax = "40M";
+      };
+    };
+
+    systemd.services.bawn-search-register = {
+      description = "Keys of the search indexes, made known to Meilisearch";
+      wantedBy = [ "meilisearch.service" ];
+      after = [
+        "bawn-search-keys.service"
+        "meilisearch.service"
+      ];
+      # The indexer wants this unit, and is not to start what an operator has stopped, nor to wait for it.
+      requisite = [ "meilisearch.service" ];
+      # One that is started again may have lost its data.
+      partOf = [ "meilisearch.service" ];
+      startLimitIntervalSec = 0;
+      serviceConfig = hardening.oneshot // {
+        # The files that it writes are its own, and the same.
+        ExecStart = "${keys} --url ${url} --within 10";
+        DynamicUser = true;
+        LoadCredential = "master-key:${toString cfg.masterKeyFile}";
+        RemainAfterExit = true;
+        RuntimeDirectory = "bawn-search-register";
+        RuntimeDirectoryMode = "0700";
         Restart = "on-failure";
         RestartSec = "5s";
         RestrictAddressFamilies = [
@@ -110,7 +130,7 @@ in
         ];
         IPAddressAllow = [ cfg.address ];
         SocketBindDeny = "any";
-        MemoryMax = "64M";
+        MemoryMax = "40M";
       };
     };
   };

@@ -13,7 +13,7 @@ from bench.peers.environment import KEPT
 from bench.report import Row, row
 from bench.search.corpora import lay, read_corpus
 from bench.search.downloads import NotThere
-from bench.search.engines import meilisearch, ours, peers, ripgrep, strong
+from bench.search.engines import embedding, meilisearch, ours, peers, ripgrep, strong
 from bench.search.engines.engine import Copy, Engine, NotMeasured
 from bench.search.measures import DEPTH, MEASURES, Score, by_file, interval, mean, score
 from bench.search.places import Place
@@ -68,13 +68,18 @@ class Tally:
 def _engines(scratch: Path) -> Generator[tuple[list[Engine], dict[str, str]]]:
     """The engines, and why some of them are none."""
     found = [ours.embedded(scratch), strong.ENGINE, ripgrep.ENGINE, peers.bm25s(scratch), peers.semble(scratch)]
+    missing: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         try:
             server = stack.enter_context(meilisearch.serving(scratch))
+            found += [meilisearch.as_our_backend(server, scratch), meilisearch.untouched(server)]
         except NotMeasured as error:
-            yield found, dict.fromkeys((meilisearch.OURS, meilisearch.UNTOUCHED), str(error))
-            return
-        yield [*found, meilisearch.as_our_backend(server, scratch), meilisearch.untouched(server)], {}
+            missing |= dict.fromkeys((meilisearch.OURS, meilisearch.UNTOUCHED), str(error))
+        try:
+            found.append(embedding.with_vectors(stack.enter_context(embedding.serving(scratch)), scratch))
+        except NotMeasured as error:
+            missing[embedding.NAME] = str(error)
+        yield found, missing
 
 
 def measured(plan: Plan) -> tuple[Tally, list[str]]:
@@ -98,7 +103,7 @@ def measured(plan: Plan) -> tuple[Tally, list[str]]:
                     _ask(engine, Copy(label, folder, files), corpus.name, project.held_out, group, tally)
         print("\r\x1b[K", file=sys.stderr, end="", flush=True)
         names = [*(engine.name for engine in engines), *missing]
-        return tally, sorted(names, key=lambda name: name not in (ours.NAME, meilisearch.OURS))
+        return tally, sorted(names, key=lambda name: name not in (ours.NAME, meilisearch.OURS, embedding.NAME))
 
 
 def _by_copy(asked: Sequence[tuple[Task, Asked]]) -> list[list[tuple[Task, Asked]]]:

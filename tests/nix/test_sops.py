@@ -12,6 +12,7 @@ SECRETS = {
     "gateway": {
         "bawn-gateway": ["token-gpu:/run/secrets/token-gpu"],
         "bawn-search-keys": ["master-key:/run/secrets/meilisearch-master-key"],
+        "bawn-search-register": ["master-key:/run/secrets/meilisearch-master-key"],
         "meilisearch": ["master_key:/run/secrets/meilisearch-master-key"],
         "tailscaled-autoconnect": ["auth-key:/run/secrets/tailnet-auth-key"],
     },

@@ -39,6 +39,10 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         "UMask": "the gateway, in the same group, reads what is made of it",
         "IPAddressDeny IPAddressAllow": "wherever the forges are: public, in the team's network, on the tailnet",
     },
+    "bawn-embedder": {
+        "UMask": "the gateway, in the same group, reads the vectors",
+        "IPAddressAllow": "the tailnet: it calls model servers",
+    },
     "bawn-gateway": {"IPAddressAllow": "the tailnet: laptops call it, and it calls model servers"},
     "bawn-health-gate": {"IPAddressAllow": "the tailnet: it asks the service at this host's own address"},
     "bawn-indexer": {
@@ -49,7 +53,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         _ALL: "no sandbox: it does what `nixos-rebuild switch` does, when the health gate has failed"
     },
     "bawn-gpu-preflight": _GPU,
-    "bawn-search-keys": {
+    "bawn-search-register": {
         "IPAddressAllow": "the address of loopback at which Meilisearch listens, in place of all of loopback"
     },
     "bawn-model-server": {**_GPU, "IPAddressAllow": "the tailnet: the gateway calls it"},

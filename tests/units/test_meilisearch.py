@@ -117,14 +117,25 @@ def test_while_meilisearch_is_away_the_search_tools_say_so_and_the_rest_works(
 @pytest.mark.usefixtures("indexed")
 def test_a_meilisearch_that_is_killed_comes_back_with_its_index_and_keys(gateway: Machine, ask: Ask) -> None:
     before = gateway.succeed(f"sha256sum {KEYS}/*.key")
-    made = gateway.property_of("bawn-search-keys.service", "InvocationID")
+    made = gateway.property_of("bawn-search-register.service", "InvocationID")
     gateway.succeed("systemctl kill --signal=KILL meilisearch")
     gateway.wait_until_succeeds(f"curl --silent --fail {SERVER}/health", timeout=60)
-    again = f'test "$(systemctl show --property=InvocationID --value bawn-search-keys)" != {made}'
-    gateway.wait_until_succeeds(f"{again} && systemctl is-active bawn-search-keys", timeout=60)
+    again = f'test "$(systemctl show --property=InvocationID --value bawn-search-register)" != {made}'
+    gateway.wait_until_succeeds(f"{again} && systemctl is-active bawn-search-register", timeout=60)
     assert gateway.succeed(f"sha256sum {KEYS}/*.key") == before
     assert "bawn/gateway/auth/" in text(ask(OF_BAWN))
     gateway.succeed(f"systemctl start {INDEXER}", timeout=120)
+
+
+def test_a_meilisearch_that_does_not_come_up_keeps_the_gateway_from_nothing(gateway: Machine, url: str) -> None:
+    golden_host.override(gateway, "meilisearch.service", "[Service]\nExecStart=\nExecStart=/usr/bin/false\n")
+    gateway.succeed("systemctl daemon-reload; systemctl restart --no-block meilisearch")
+    gateway.wait_until_succeeds("test $(systemctl show --property=NRestarts --value meilisearch) -ge 1", timeout=30)
+    gateway.succeed("systemctl restart bawn-gateway", timeout=30)
+    assert gateway.succeed(f"{STATUS} {url}/health") == "200"
+    gateway.succeed("rm /etc/systemd/system/meilisearch.service.d/test.conf; systemctl daemon-reload")
+    gateway.succeed("systemctl restart meilisearch")
+    gateway.wait_until_succeeds(f"curl --silent --fail {SERVER}/health", timeout=60)
 
 
 @pytest.mark.usefixtures("indexed")
@@ -212,10 +223,11 @@ def test_everything_stays_within_its_cap_while_much_is_indexed_and_searched(
         running.append("searx.service")
     else:
         record_property(LEFT_OUT, f"the gateway host's memory is measured without SearXNG: {third_party.NO_SEARXNG}")
-    caps = Caps(gateway, *running, "bawn-search-keys.service", INDEXER)
+    caps = Caps(gateway, *running, "bawn-search-keys.service", "bawn-search-register.service", INDEXER)
     for unit in running:
         caps.restart(unit)
     caps.run("bawn-search-keys.service")
+    caps.run("bawn-search-register.service")
     gateway.wait_for_unit("bawn-gateway.service", timeout=60)
     # Python's own library, and all that was indexed before, once more.
     gateway.succeed(

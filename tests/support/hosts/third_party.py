@@ -16,6 +16,14 @@ import pathlib, sys
 string, secret, file = sys.argv[1], *map(pathlib.Path, sys.argv[2:])
 file.write_text(file.read_text().replace(string, secret.read_text().strip()))
 """
+_MEILISEARCH: Final = """#!/bin/bash
+# nixpkgs' module writes the settings of its own version, and a later one refuses those that it has given up.
+config=$2
+if ! /opt/meilisearch/server --help | grep --quiet experimental-dumpless-upgrade; then
+  sed --in-place /experimental_dumpless_upgrade/d "$config"
+fi
+exec /opt/meilisearch/server "$@"
+"""
 _SEARXNG: Final = """#!/usr/bin/python3
 import sys
 sys.path.insert(0, "/opt/searxng/site")
@@ -50,7 +58,8 @@ def install(machine: Machine) -> dict[str, str]:
     machine.write(f"{SECRETS}/meilisearch-master-key", MASTER_KEY, mode=0o600)
     binary, site = meilisearch(), searxng()
     if binary is not None:
-        machine.bind(binary, "/opt/meilisearch/bin/meilisearch")
+        machine.bind(binary, "/opt/meilisearch/server")
+        machine.write("/opt/meilisearch/bin/meilisearch", _MEILISEARCH, mode=0o755)
         programs["meilisearch"] = "/opt/meilisearch"
     if site is not None:
         machine.bind(site, "/opt/searxng/site")

@@ -33,7 +33,7 @@ def command() -> None:
 
 
 @command.command()
-@_url_option
+@click.option("--url", help="Of the server, http://host:port, to make the keys known to it; without it, files alone.")
 @click.option("--master-key-file", required=True, type=_FILE, help="File with the server's master key.")
 @click.option("--into", required=True, type=_FOLDER, help="Folder in which the keys' files are written.")
 @click.option(
@@ -46,17 +46,19 @@ def command() -> None:
     default=0.0,
     help="Seconds for which a server that doesn't answer is waited for.",
 )
-def keys(url: str, master_key_file: Path, into: Path, names: tuple[str, ...], within_s: float) -> None:
+def keys(url: str | None, master_key_file: Path, into: Path, names: tuple[str, ...], within_s: float) -> None:
     """Make the two keys of each index: NAME-indexer.key writes it, NAME-search.key may only read it.
 
     They follow from the master key, so that a second run writes the same ones.
     """
     for name in names:
-        check_server(url, name, origin="--url or --name")
+        check_server(url or "http://localhost", name, origin="--url or --name")
     master_key = read_secret(master_key_file)
     for name in names:
         for key in scoped_keys(name):
             _write(into / f"{name}-{key.purpose}.key", key.text(master_key))
+    if url is None:
+        return
     # Last: whoever waits for the files has them while the server is still starting.
     server = Server(connect(url, master_key, read_s=_ANSWER_S))
     server.await_start(within_s)
