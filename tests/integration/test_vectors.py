@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from bawn.cli.main import cli
-from bawn.contracts.errors import NotFound
+from bawn.contracts.errors import NotFound, SettingsError
 from bawn.indexer.embedding import embed_all
 from bawn.search.placement import use_embedding
 from bawn.search.tools import IndexSearch
@@ -142,6 +142,16 @@ async def test_search_answers_from_words_while_the_server_is_off_and_says_so(pla
     index(place)
     (made,) = await asyncio.to_thread(embed_all, place)
     assert (made.stopped, made.files_left) == ("The server for embeddings can't be reached.", 1)
+
+
+async def test_a_token_that_can_not_be_read_costs_the_vectors_alone(place: Path) -> None:
+    use_embedding(place, settings(nobody(), token_file="token"))
+    assert (
+        await note(place)
+        == f"Ranked by words alone: {place}/token: the secret can't be read: No such file or directory."
+    )
+    with pytest.raises(SettingsError, match="the secret can't be read"):
+        await asyncio.to_thread(embed_all, place)
 
 
 async def test_a_refusal_is_an_error(place: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from bawn.contracts.errors import BawnError, InvalidRequest
+from bawn.contracts.errors import BawnError, InvalidRequest, Unavailable
 from bawn.contracts.search import (
     FileSlice,
     Index,
@@ -98,17 +98,23 @@ class IndexSearch:
             raise InvalidRequest("The query has no word to search for.", param="query")
         backend = self._backend()
         scope = _scope(backend, repo, path, language)
-        meaning = self._meaning(query, asked)
+        meaning, note = self._meaning(query, asked)
         documents = backend.candidates(asked.words, scope)
         ranked = rank(asked, documents, backend.statistics(asked.words), limit, meaning and meaning.of)
-        return SearchResult([chunk_of(r.document, r.score) for r in ranked], meaning.lacking if meaning else "")
+        return SearchResult([chunk_of(r.document, r.score) for r in ranked], meaning.lacking if meaning else note)
 
-    def _meaning(self, query: str, asked: Query) -> AskedNearness | None:
-        """What a question means, which is being embedded while its words are looked up. A name means its words."""
+    def _meaning(self, query: str, asked: Query) -> tuple[AskedNearness | None, str]:
+        """What a question means, which is being embedded while its words are looked up, or why nobody knows.
+
+        A name means its words.
+        """
         if asked.kind != "prose":
-            return None
-        embedder = self._place.embedder()
-        return None if embedder is None else embedder.begin(query)
+            return None, ""
+        try:
+            embedder = self._place.embedder()
+        except Unavailable as error:
+            return None, f"Ranked by words alone: {error}"
+        return (None if embedder is None else embedder.begin(query)), ""
 
     def find_symbol(self, name: str, repo: str | None = None, path: str | None = None, limit: int = 10) -> SymbolResult:
         """See `bawn.search.symbols.find_symbol`.
