@@ -4,10 +4,8 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress as Bar
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.contracts.errors import RequestError
 from bawn.indexer.embedding import EmbeddingProgress, embed_all
 from bawn.indexer.lock import writer_lock
@@ -16,9 +14,6 @@ from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
 from bawn.service.settings import state_dir
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_index_dir_option = click.option(
-    "--index", "index_dir", type=_FOLDER, help="Index directory; without it, `index` in bawn's state folder."
-)
 
 
 @click.group()
@@ -35,7 +30,7 @@ def settings() -> None:
     help="File with the token that it wants, for each --url in turn; a relative name is a credential of the unit.",
 )
 @click.option("--model", required=True, help="As the servers name it.")
-@_index_dir_option
+@INDEX_OPTION
 def use(urls: tuple[str, ...], token_files: tuple[str, ...], model: str, index_dir: Path | None) -> None:
     """Let a model embed: runs embed what they index, searches their questions.
 
@@ -52,7 +47,7 @@ def use(urls: tuple[str, ...], token_files: tuple[str, ...], model: str, index_d
 
 
 @settings.command()
-@_index_dir_option
+@INDEX_OPTION
 def leave(index_dir: Path | None) -> None:
     """Rank by words alone again; the vectors stay for another time."""
     index_dir = index_dir or state_dir() / "index"
@@ -62,7 +57,7 @@ def leave(index_dir: Path | None) -> None:
 
 
 @click.command()
-@_index_dir_option
+@INDEX_OPTION
 def embed(index_dir: Path | None) -> None:
     """Embed the indexed chunks that have no vector yet; a server that is away is no error."""
     if not embed_now(index_dir or state_dir() / "index"):
@@ -71,16 +66,7 @@ def embed(index_dir: Path | None) -> None:
 
 def embed_now(index_dir: Path) -> bool:
     """Whether no server refused."""
-    console = Console(stderr=True)
-    with Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("vectors", total=None, state="")
 
         def report(progress: EmbeddingProgress) -> None:

@@ -8,11 +8,11 @@ from typing import get_args
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import Progress as Bar
-from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 
 from bawn.cli import embedding, index_libraries, index_report, meilisearch
+from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.contracts.errors import RequestError, SettingsError
 from bawn.contracts.repositories import is_address
 from bawn.contracts.search import INDEXES, Index
@@ -30,12 +30,6 @@ from bawn.search.tools import CODE_INDEX
 from bawn.service.settings import state_dir
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-INDEX_OPTION = click.option(
-    "--index",
-    "index_dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Index directory; without it, `index` in bawn's state folder.",
-)
 
 
 @click.group()
@@ -168,16 +162,7 @@ def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, no_embed: bool, i
 
 
 def _run(index_dir: Path, names: tuple[str, ...], *, rebuild: bool) -> list[Outcome]:
-    console = Console(stderr=True)
-    with Bar(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with progress_bar() as bar:
         return run_index(index_dir, names, rebuild=rebuild, begin=_begin(bar))
 
 

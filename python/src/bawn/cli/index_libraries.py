@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.status import Status
 
+from bawn.cli.index_common import INDEX_OPTION
 from bawn.contracts.errors import SettingsError
 from bawn.indexer.indexing import Progress
 from bawn.indexer.libraries.fetching import Report, fetch_libraries
@@ -144,12 +145,7 @@ def together(progresses: Iterable[Progress]) -> Progress:
 @click.option("--file-host", "file_hosts", multiple=True, metavar="HOST", help="Host that it may lead to for files.")
 @click.option("--token-file", type=_FILE, help="Token, or user:password.")
 @click.option("--ca-file", type=_FILE, help="Certificate of the authority that it is signed by.")
-@click.option(
-    "--index",
-    "index_dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Index directory; without it, `index` in bawn's state folder.",
-)
+@INDEX_OPTION
 def registry(
     ecosystem: Ecosystem | None,
     place: str | None,

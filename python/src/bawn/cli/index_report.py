@@ -7,6 +7,7 @@ from typing import Final
 import click
 import msgspec
 
+from bawn.cli.index_common import INDEX_OPTION
 from bawn.cli.index_libraries import LibrariesState, state_of, summary
 from bawn.contracts.errors import SettingsError
 from bawn.indexer.contents import SkipReason
@@ -69,12 +70,7 @@ class _Shown(msgspec.Struct):
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help=f"Every path, and not the first {_SHOWN} of each reason.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option(
-    "--index",
-    "index_dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Index directory; without it, `index` in bawn's state folder.",
-)
+@INDEX_OPTION
 def command(name: str | None, everything: bool, as_json: bool, index_dir: Path | None) -> None:
     """What the index lacks of the repository NAME, or of all, and of the libraries that they name, and what is masked.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bawn.cli.index_common import INDEX_OPTION
 from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import INDEXES, Index
 from bawn.indexer.lock import writer_lock
@@ -19,9 +20,6 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 _url_option = click.option("--url", required=True, help="Of the server: http://host:port.")
-_index_dir_option = click.option(
-    "--index", "index_dir", type=_FOLDER, help="Index directory; without it, `index` in bawn's state folder."
-)
 _kind_option = click.option(
     "--kind", type=click.Choice(INDEXES), default="code", show_default=True, help="Which of our indexes."
 )
@@ -81,7 +79,7 @@ def _write(file: Path, secret: str) -> None:
 @click.option("--key-file", required=True, type=_FILE, help="File with the key of whoever uses this index directory.")
 @click.option("--name", help="Of the index in the server; without it, as ours.")
 @_kind_option
-@_index_dir_option
+@INDEX_OPTION
 def use(url: str, key_file: Path, name: str | None, kind: Index, index_dir: Path | None) -> None:
     """Let the server have an index of this index directory: runs fill it there, searches ask there."""
     index_dir = index_dir or state_dir() / "index"
@@ -93,7 +91,7 @@ def use(url: str, key_file: Path, name: str | None, kind: Index, index_dir: Path
 
 @command.command()
 @_kind_option
-@_index_dir_option
+@INDEX_OPTION
 def leave(kind: Index, index_dir: Path | None) -> None:
     """Use the embedded index again; the server keeps what it has."""
     index_dir = index_dir or state_dir() / "index"
@@ -104,7 +102,7 @@ def leave(kind: Index, index_dir: Path | None) -> None:
 
 @command.command()
 @_kind_option
-@_index_dir_option
+@INDEX_OPTION
 def rollback(kind: Index, index_dir: Path | None) -> None:
     """Search the index from before the last `bawn index run --rebuild` again."""
     index_dir = index_dir or state_dir() / "index"

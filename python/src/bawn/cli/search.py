@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from bawn.cli.index_common import INDEX_OPTION
 from bawn.contracts.search import INDEXES, Chunk, Index
 from bawn.search.query import read_query
 from bawn.search.tools import IndexSearch
@@ -21,12 +22,7 @@ _SNIPPET_LINES = 8
 @click.option("--language", help="Only this language.")
 @click.option("--limit", default=8, show_default=True, help="Results at most.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option(
-    "--index",
-    "index_dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Index directory; without it, `index` in bawn's state folder.",
-)
+@INDEX_OPTION
 def command(
     query: tuple[str, ...],
     index: Index,
