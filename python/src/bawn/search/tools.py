@@ -34,8 +34,9 @@ MAX_LINES: Final = 500
 """Lines of one answer of `grep`."""
 
 _ALIASES: Final = {
-    "c++": "cpp", "golang": "go", "js": "javascript", "jsx": "javascript", "md": "markdown", "py": "python",
-    "python3": "python", "rs": "rust", "ts": "typescript",
+    "c#": "csharp", "c++": "cpp", "cs": "csharp", "golang": "go", "js": "javascript", "jsx": "javascript",
+    "kt": "kotlin", "md": "markdown", "proto": "protobuf", "py": "python", "python3": "python", "rb": "ruby",
+    "rs": "rust", "sh": "bash", "shell": "bash", "terraform": "hcl", "tf": "hcl", "ts": "typescript", "yml": "yaml",
 }  # fmt: skip
 
 
