@@ -1,56 +1,14 @@
-"""Who reaches whom, by real connections: every rule of the fleet, and every pair and port that has none."""
+"""What the tailnet knows: names, the policy, and who is in it no more. Who reaches whom: test_without_headscale.py."""
 
-import itertools
 import json
-from collections.abc import Iterator
-from typing import Final, Literal
 
 import pytest
 
 import scenarios.tailnet
-from bawn.fleet.reachability import Allow, allowed
-from bawn.fleet.reading import to_fleet
-from support.hosts import golden_host
+from support.hosts.doors import MEMBERS
 from support.hosts.tailnet import NODES, TailnetHosts
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
-
-Protocol = Literal["tcp", "udp"]
-Target = tuple[str, int]
-"""Address and port."""
-
-PROTOCOLS: Final[tuple[Protocol, ...]] = ("tcp", "udp")
-OF_NO_RULE: Final = (80, 8080, 9100)
-MEMBERS: Final = ("gateway", "gpu", "ada", "bob")
-LISTENER: Final = "/opt/test/listener.py"
-
-
-@pytest.fixture(scope="module")
-def rules(hosts: TailnetHosts) -> list[Allow]:
-    """What the fleet allows."""
-    return allowed(to_fleet(json.loads(hosts.fleet.read_text(encoding="utf-8")), origin="test"))
-
-
-@pytest.fixture(scope="module")
-def ports(hosts: TailnetHosts, rules: list[Allow]) -> Iterator[list[int]]:
-    """Every port of any rule, and some of none. On all of them something listens, on every address of every machine."""
-    ports = sorted({rule.port for rule in rules} | set(OF_NO_RULE))
-    program = (golden_host.HERE / "listener.py").read_text(encoding="utf-8")
-    doors = " ".join(f"{protocol}:{port}" for protocol in ("udp", "tcp") for port in ports)
-    for name, machine in hosts.machines.items():
-        addresses = [hosts.underlay(name, version) for version in (4, 6)]
-        addresses += [hosts.address(name, version) for version in (4, 6) if name in MEMBERS]
-        machine.write(LISTENER, program)
-        command = f"python3 {LISTENER} {doors} 127.0.0.1 {' '.join(addresses)}"
-        machine.succeed(f"systemd-run --quiet --unit=everything {command}")
-        machine.wait_for_open_port(ports[-1], addresses[-1], timeout=20)
-        # A deny counts only where something would have answered.
-        own = list(itertools.product(addresses, ports))
-        for protocol in PROTOCOLS:
-            assert hosts.accepted(name, own, protocol) == own, f"{name}, {protocol}"
-    yield ports
-    for machine in hosts.machines.values():
-        machine.succeed("systemctl stop everything.service")
 
 
 def test_names_of_the_tailnet_resolve_to_its_addresses(hosts: TailnetHosts) -> None:
@@ -69,39 +27,6 @@ def test_the_policy_of_the_fleet_is_in_force_whole_and_without_a_warning(hosts: 
     hosts.headscale.wait_for_open_port(443, timeout=60)
     journal = hosts.headscale.succeed(f"journalctl --unit headscale.service --since '{since}' --output cat")
     assert not [line for line in journal.splitlines() if " WRN " in line and "olic" in line]
-
-
-def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(
-    hosts: TailnetHosts, rules: list[Allow], ports: list[int]
-) -> None:
-    ruled = {(rule.source, rule.target, rule.port, rule.protocol) for rule in rules if rule.network == "tailnet"}
-    targets: dict[tuple[str, str], list[Target]] = {}
-    expected: dict[tuple[str, str], list[Target]] = {}
-    for source, protocol in itertools.product(MEMBERS, PROTOCOLS):
-        others = [(name, hosts.address(name, version)) for name in MEMBERS if name != source for version in (4, 6)]
-        doors = [(name, address, port) for name, address in others for port in ports]
-        targets[source, protocol] = [(address, port) for _, address, port in doors]
-        expected[source, protocol] = [
-            (address, port) for name, address, port in doors if (NODES[source], NODES[name], port, protocol) in ruled
-        ]
-    assert hosts.all_accepted(targets) == expected
-
-
-def test_the_network_below_the_tailnet_is_closed_but_for_headscale(
-    hosts: TailnetHosts, rules: list[Allow], ports: list[int]
-) -> None:
-    public = {(rule.port, rule.protocol) for rule in rules if rule.network == "public"}
-    public.add((22, "tcp"))  # by which the one host outside the tailnet is administered
-    targets: dict[tuple[str, str], list[Target]] = {}
-    expected: dict[tuple[str, str], list[Target]] = {}
-    for source, protocol in itertools.product(hosts.machines, PROTOCOLS):
-        others = [(name, hosts.underlay(name, version)) for name in hosts.machines for version in (4, 6)]
-        doors = [(name, address, port) for name, address in others if name != source for port in ports]
-        targets[source, protocol] = [(address, port) for _, address, port in doors]
-        expected[source, protocol] = [
-            (address, port) for name, address, port in doors if name == "headscale" and (port, protocol) in public
-        ]
-    assert hosts.all_accepted(targets) == expected
 
 
 def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts, ports: list[int]) -> None:

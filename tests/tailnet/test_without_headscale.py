@@ -1,9 +1,10 @@
-"""Headscale is away, and nobody notices: the chain over the tailnet, and who is calling.
+"""Headscale is away, and nobody notices: the chain over the tailnet, who is calling, and who reaches whom.
 
 A key is good on its owner's machines alone.
 """
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from support.hosts.tailnet import TailnetHosts
+from bawn.fleet.reachability import Allow
+from support.hosts.doors import MEMBERS, PROTOCOLS, Target
+from support.hosts.tailnet import NODES, TailnetHosts
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 
@@ -80,6 +83,43 @@ def test_a_key_of_somebody_else_is_refused_on_this_laptop(hosts: TailnetHosts) -
     status, body = hosts.models_asked("ada", key)
     assert (status, body["error"]["code"]) == (403, "identity_mismatch")
     assert hosts.models_asked("ada", None)[0] == 401
+
+
+class TestWhoReachesWhom:
+    """Every rule of the fleet, and every pair and port that has none; on Headscale's ports the listener listens."""
+
+    def test_every_rule_of_the_fleet_and_nothing_else_connects_on_the_tailnet(
+        self, hosts: TailnetHosts, rules: list[Allow], ports: list[int]
+    ) -> None:
+        ruled = {(rule.source, rule.target, rule.port, rule.protocol) for rule in rules if rule.network == "tailnet"}
+        targets: dict[tuple[str, str], list[Target]] = {}
+        expected: dict[tuple[str, str], list[Target]] = {}
+        for source, protocol in itertools.product(MEMBERS, PROTOCOLS):
+            others = [(name, hosts.address(name, version)) for name in MEMBERS if name != source for version in (4, 6)]
+            doors = [(name, address, port) for name, address in others for port in ports]
+            targets[source, protocol] = [(address, port) for _, address, port in doors]
+            expected[source, protocol] = [
+                (address, port)
+                for name, address, port in doors
+                if (NODES[source], NODES[name], port, protocol) in ruled
+            ]
+        assert hosts.all_accepted(targets) == expected
+
+    def test_the_network_below_the_tailnet_is_closed_but_for_headscale(
+        self, hosts: TailnetHosts, rules: list[Allow], ports: list[int]
+    ) -> None:
+        public = {(rule.port, rule.protocol) for rule in rules if rule.network == "public"}
+        public.add((22, "tcp"))  # by which the one host outside the tailnet is administered
+        targets: dict[tuple[str, str], list[Target]] = {}
+        expected: dict[tuple[str, str], list[Target]] = {}
+        for source, protocol in itertools.product(hosts.machines, PROTOCOLS):
+            others = [(name, hosts.underlay(name, version)) for name in hosts.machines for version in (4, 6)]
+            doors = [(name, address, port) for name, address in others if name != source for port in ports]
+            targets[source, protocol] = [(address, port) for _, address, port in doors]
+            expected[source, protocol] = [
+                (address, port) for name, address, port in doors if name == "headscale" and (port, protocol) in public
+            ]
+        assert hosts.all_accepted(targets) == expected
 
 
 def test_streams_and_new_requests_have_gone_on_for_more_than_a_minute(hosts: TailnetHosts, away: Away) -> None:
