@@ -12,7 +12,10 @@ from support.nix import ROOT
 
 PAGE: Final = ROOT / "docs" / "security.md"
 HOSTS: Final = ("headscale", "gateway", "gpu", "laptop")
-VARIANTS: Final = {"gpu": ("gpu-with-download",), "gateway": ("gateway-with-forge", "gateway-with-meilisearch")}
+VARIANTS: Final = {
+    "gpu": ("gpu-with-download",),
+    "gateway": ("gateway-with-forge", "gateway-with-embedder", "gateway-with-meilisearch"),
+}
 """Host → it, set up differently, as the golden files have it; of its units those are listed that the host has not, or
 has with another sandbox."""
 NOT_RATED: Final = "not rated"
