@@ -106,6 +106,15 @@ in
       };
     };
   } "bawn.weights.source: is download, but bawn.fleet.models.embedder.url names no place";
+  embedder-without-an-indexer = refused (gateway {
+    embedder.enable = true;
+    indexer.enable = false;
+    fleet.nodes.gpu.embedding_model = "embedder";
+    fleet.models.embedder = {
+      file = "embedder.gguf";
+      size_mib = 100;
+    };
+  }) "bawn.embedder.enable: nothing is indexed on this host; bawn.indexer.enable is false.";
   embedder-without-a-model = refused (gateway {
     embedder.enable = true;
   }) "bawn.embedder.enable: no node of bawn.fleet.nodes has an embedding_model.";
