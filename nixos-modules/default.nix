@@ -2,9 +2,10 @@
 {
   imports = [
     ./bridge.nix
+    ./embedder.nix
+    ./fetch.nix
     ./files.nix
     ./fleet.nix
-    ./embedder.nix
     ./gateway.nix
     ./headscale.nix
     ./health-gate.nix
