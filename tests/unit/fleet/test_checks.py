@@ -78,15 +78,17 @@ def test_a_gateway_has_enough_with_the_sum_of_its_caps_and_not_with_less() -> No
     fleet = read_fleet(HERE / "examples" / "own-gpu.toml")
     need = sum(memory.GATEWAY_CAPS.values()) + memory.INDEXER_CAP + memory.PUSH_CAP + memory.SYSTEM
 
-    def keys(mib: int, repositories: dict[str, Any], **how: bool) -> list[str]:
+    def keys(mib: int, repositories: dict[str, Any], embedding_model: str | None = None, **how: bool) -> list[str]:
         data = {"role": "gateway", "memory_mib": mib}
+        gpu = {"role": "gpu", "models": ["coder"], "embedding_model": embedding_model}
+        models = {name: {"file": f"{name}.gguf", "size_mib": 1} for name in ("coder", embedding_model) if name}
         changed = to_fleet(
             {
                 "name": fleet.name,
                 "tailnet": {"base_domain": "t.example", "server_url": "https://headscale.example.org"},
                 "people": {"ada": {"login": "ada@example.org"}},
-                "models": {"coder": {"file": "c.gguf", "size_mib": 1}},
-                "nodes": {"h": {"role": "headscale"}, "g": data, "gpu": {"role": "gpu", "models": ["coder"]}},
+                "models": models,
+                "nodes": {"h": {"role": "headscale"}, "g": data, "gpu": gpu},
                 "repositories": repositories,
             },
             origin="f",
@@ -98,6 +100,8 @@ def test_a_gateway_has_enough_with_the_sum_of_its_caps_and_not_with_less() -> No
     assert keys(need - 1, repository) == ["nodes.g.memory_mib"]
     assert keys(need - memory.INDEXER_CAP - memory.PUSH_CAP, {}) == []
     assert keys(need - 1, repository, caps=False) == []
+    assert keys(need + memory.EMBEDDER_CAP, repository, "embedder") == []
+    assert keys(need + memory.EMBEDDER_CAP - 1, repository, "embedder") == ["nodes.g.memory_mib"]
     # What fetches is counted where there is something to fetch.
     for more in ({"libraries": "all"}, {"path": None, "url": "https://git.example.org/app"}):
         fetched = {"app": {"path": "/srv/git/app", **more}}

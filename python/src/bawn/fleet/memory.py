@@ -14,6 +14,8 @@ PUSH_CAP: Final = 16
 """MiB of the unit that passes pushes on to the indexer."""
 FETCH_CAP: Final = 256
 """MiB of the unit that fetches, where a repository has a url or its libraries are wanted."""
+EMBEDDER_CAP: Final = 128
+"""MiB of the unit that has what is indexed embedded, where a node has an `embedding_model`."""
 SYSTEM: Final = 384
 """MiB for the kernel, systemd, the journal, sshd and other units without a cap."""
 
@@ -25,6 +27,8 @@ def memory_problems(fleet: Fleet) -> Iterator[Problem]:
         repository.url is not None or repository.libraries is not None for repository in fleet.repositories.values()
     ):
         caps["fetch"] = FETCH_CAP
+    if fleet.repositories and fleet.embedding_model is not None:
+        caps["embedder"] = EMBEDDER_CAP
     need = sum(caps.values()) + SYSTEM
     for name, node in fleet.of_role("gateway").items():
         if node.memory_mib is not None and 0 < node.memory_mib < need:

@@ -35,7 +35,9 @@ class AskedNearness:
             self.lacking = f"Ranked by words alone: {question[:1].lower()}{question[1:].rstrip('.')}."
             return [None] * len(documents)
         keys = [key_of(text_of(document)) for document in documents]
-        vectors = self._reader.find(set(keys))
+        width = len(question.numbers)
+        # Of another width are those of a model that had this name before.
+        vectors = {key: one for key, one in self._reader.find(set(keys)).items() if len(one.numbers) == width}
         found = [similarity(question, vectors[key]) if key in vectors else None for key in keys]
         unknown = found.count(None)
         if unknown:
