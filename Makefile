@@ -42,7 +42,7 @@ bench-model: setup ## the model server beside its peers: bench/results/model.jso
 	@$(BIN)/python -m bench.model $(ARGS)
 
 bench-search: setup ## code search beside its peers: bench/results/search.json, docs/benchmarks.md (2 hours)
-	@$(BIN)/python -m bench.search $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench.search $(ARGS)
 
 golden: setup ## write the golden unit texts and docs/options.md anew, from the evaluated flake
 	@cd tests && PYTHONPATH=. ../$(BIN)/python nix/write_golden.py

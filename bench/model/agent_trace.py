@@ -1,6 +1,7 @@
 """An agent's session: what of each growing prompt is fed again, and how long the first token takes."""
 
 import asyncio
+from statistics import fmean
 from typing import Final, Literal
 
 from bench.client import Client
@@ -37,9 +38,13 @@ async def rows(plan: Plan) -> list[Row]:
                 await one.check_counts()
             mine, peer = sides
             turned = f"a turn, 2nd to {turns}th, {first / 1000:g}k to {last / 1000:g}k tokens"
+            # Each turn and each change is another: all of them together are compared.
             for name, key in ((turned, "turn"), ("one message changed in the middle", "edit")):
-                found.append(compared(f"{kind}: {name}: fed", f"{key} fed", mine, peer, "tokens", "≤ 1 ×"))
-                found.append(compared(f"{kind}: {name}: first token", f"{key} first", mine, peer, "ms", "≤ 1 ×"))
+                for what, unit in (("fed", "tokens"), ("first token", "ms")):
+                    row = compared(
+                        f"{kind}: {name}: {what}", f"{key} {what}", mine, peer, unit, "≤ 1 ×", of=fmean, said="mean"
+                    )
+                    found.append(row)
     return found
 
 
@@ -47,7 +52,7 @@ async def _turn(client: Client, session: Trace, turn: int) -> Measured:
     asked = client.chat(session.turns[turn], tools=session.tools, max_tokens=ANSWER)
     if turn:
         answer = await asked
-        return {"turn fed": answer.fed_tokens, "turn first": 1000 * answer.first_s}
+        return {"turn fed": answer.fed_tokens, "turn first token": 1000 * answer.first_s}
     # The first is the same for everybody, since nothing is there yet; the title is asked for beside it.
     title = [{"role": "system", "content": "You write titles."}, session.turns[0][1]]
     await asyncio.gather(asked, client.chat(title, max_tokens=ANSWER))
@@ -56,4 +61,4 @@ async def _turn(client: Client, session: Trace, turn: int) -> Measured:
 
 async def _edit(client: Client, session: Trace, edited: list[Message]) -> Measured:
     answer = await client.chat(edited, tools=session.tools, max_tokens=ANSWER)
-    return {"edit fed": answer.fed_tokens, "edit first": 1000 * answer.first_s}
+    return {"edit fed": answer.fed_tokens, "edit first token": 1000 * answer.first_s}

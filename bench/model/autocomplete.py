@@ -18,7 +18,7 @@ _BLOCK_S = 60.0
 async def rows(plan: Plan) -> list[Row]:
     """Four slots; two clients send long prompts one after another, a third asks for completions."""
     tokens, blocks, completions = plan.size(8000, 2500), plan.size(3, 1), plan.size(30, 6)
-    serving = plan.serving(plan.generated("fim"), n_ctx=plan.size(24576, 12288), n_slots=4)
+    serving = plan.serving(plan.generated("fim"), n_ctx=plan.size(49152, 16384), n_slots=4)
     async with both(serving) as sides:
         # Cut from one long text each, since making it takes longer than feeding it.
         texts = [code(2000 + number, 8 * tokens, measure()) for number in range(2)]

@@ -26,6 +26,8 @@ _LAYERS: Final[dict[str, int]] = {"plain": 3, "hybrid": 4, "fim": 3}
 _HEADS: Final = 2
 _KV_HEADS: Final = 1
 _LENGTH: Final = 64
+_CELL_BYTES: Final = 24
+"""Of a token's position, its sequence and the token itself."""
 _SSM: Final = {"conv_kernel": 4, "inner_size": 512, "state_size": 128, "time_step_rank": 4, "group_count": 2}
 _INTERVAL: Final = 4
 _FIM: Final = {"pre": "<jupyter_start>", "suf": "<jupyter_text>", "mid": "<jupyter_code>"}
@@ -87,9 +89,10 @@ def generated(kind: Kind) -> Path:
 
 
 def session_bytes(kind: Kind, tokens: int) -> int:
-    """What a session takes of a cache: keys and values in f16, and one state of the recurrent layers."""
+    """What a session takes of a cache: keys and values in f16, what is written of each token beside them, and one state
+    of the recurrent layers."""
     attention = _LAYERS[kind] // _INTERVAL if kind == "hybrid" else _LAYERS[kind]
-    values = tokens * attention * 2 * _KV_HEADS * _LENGTH * 2
+    values = tokens * (attention * 2 * _KV_HEADS * _LENGTH * 2 + _CELL_BYTES)
     if kind != "hybrid":
         return values
     keys_and_values = 2 * _SSM["state_size"] * _SSM["group_count"] + _SSM["state_size"] * _SSM["time_step_rank"]

@@ -18,6 +18,7 @@ from bawn.model_server.embedding.options import EmbeddingOptions
 from bawn.model_server.embedding.runtime import EmbeddingRuntime, Tokens
 from bawn.model_server.engine.engine import State
 from bawn.model_server.engine.runtime import Aborted, EngineFault
+from bawn.model_server.poster import Poster
 from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.model_server.embedding")
@@ -61,12 +62,12 @@ class EmbeddingEngine:
         self._at_work: tuple[EmbeddingJob, ...] = ()
         self._changed = asyncio.Event()
         self._failed = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._poster = Poster()
         self._thread = threading.Thread(target=self._main, name=THREAD, daemon=True)
 
     def start(self) -> None:
         """Start loading the model; returns at once. Call it on the event loop."""
-        self._loop = asyncio.get_running_loop()
+        self._poster.start(asyncio.get_running_loop())
         self._thread.start()
 
     async def ready(self) -> EmbeddingRuntime:
@@ -144,11 +145,6 @@ class EmbeddingEngine:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(call, *args)
-
     def _main(self) -> None:
         with contextlib.suppress(OSError):  # Python itself tells Linux the name from 3.14 on
             Path(f"/proc/self/task/{self._thread.native_id}/comm").write_text(THREAD, encoding="utf-8")
@@ -161,20 +157,21 @@ class EmbeddingEngine:
             self._runtime = runtime
             self.state = "ready"
             self.loaded.set()
-            self._post(self._changed.set)
+            self._poster.post(self._changed.set)
             event(_log, "embedding_ready", context=runtime.n_ctx, width=runtime.width, batch=self.options.n_batch)
             self._work(runtime)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this engine must not answer any more
             self.fault, state, end = error, "failed", InternalError()
         self.state = state
         for job in self.line.drain():
-            self._post(job.end, end)
+            self._poster.post(job.end, end)
         if runtime is not None and self.fault is None:
             runtime.close()  # after a fault the native state is not to be touched
         self.loaded.set()
-        self._post(self._changed.set)
+        self._poster.post(self._changed.set)
         if self.fault is not None:
-            self._post(self._failed.set)
+            self._poster.post(self._failed.set)
+        self._poster.close()
 
     def _work(self, runtime: EmbeddingRuntime) -> None:
         while not self._stopping:
@@ -204,7 +201,7 @@ class EmbeddingEngine:
         for (job, number, _), vector in zip(pieces, vectors, strict=True):
             if job.put(number, vector):
                 self.line.leave(job)
-                self._post(job.end)
+                self._poster.post(job.end)
 
     def _count(self, pieces: list[Piece], seconds: float) -> None:
         tokens = sum(len(tokens) for _, _, tokens in pieces)

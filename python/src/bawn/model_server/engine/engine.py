@@ -23,6 +23,7 @@ from bawn.model_server.engine.speculation import MEASURED, Costs
 from bawn.model_server.engine.state_files import fingerprint
 from bawn.model_server.engine.stats import Stats
 from bawn.model_server.engine.waiting import WaitingLine
+from bawn.model_server.poster import Poster
 from bawn.service.logs import event
 
 _log = logging.getLogger("bawn.model_server.engine")
@@ -58,12 +59,12 @@ class Engine:
         self._interrupted = float("-inf")
         self._changed = asyncio.Event()  # loading is over, or the engine has failed
         self._failed = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._poster = Poster()
         self._thread = threading.Thread(target=self._main, name=THREAD, daemon=True)
 
     def start(self) -> None:
         """Start loading the model; returns at once. Call it on the event loop."""
-        self._loop = asyncio.get_running_loop()
+        self._poster.start(asyncio.get_running_loop())
         self._thread.start()
 
     async def ready(self) -> Runtime:
@@ -155,11 +156,6 @@ class Engine:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
-    def _post(self, call: Callable[..., None], *args: object) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(call, *args)
-
     def _main(self) -> None:
         _show_name(self._thread)
         draft_model: DraftModel | None = None
@@ -188,7 +184,7 @@ class Engine:
             self._load_state(runtime, scheduler)
             self._runtime, self.scheduler = runtime, scheduler
             self.state = "ready"
-            self._post(self._changed.set)
+            self._poster.post(self._changed.set)
             event(_log, "model_ready", context=runtime.n_ctx, slots=self._options.n_slots, batch=runtime.n_batch)
             self._work(runtime, scheduler)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this engine must not answer any more
@@ -201,9 +197,10 @@ class Engine:
             for loaded in (runtime, draft_model):
                 if loaded is not None:
                     loaded.close()
-        self._post(self._changed.set)
+        self._poster.post(self._changed.set)
         if self.fault is not None:
-            self._post(self._failed.set)
+            self._poster.post(self._failed.set)
+        self._poster.close()
 
     def _end(self, scheduler: Scheduler | None, error: RequestError) -> None:
         left = self.line.drain()
@@ -213,7 +210,7 @@ class Engine:
                 slot.sequence.close()
                 slot.sequence = None
         for sequence in left:
-            self._post(sequence.deliver, Output(error=error))
+            self._poster.post(sequence.deliver, Output(error=error))
 
     def _load_state(self, runtime: Runtime, scheduler: Scheduler) -> None:
         folder = self._options.state_dir
@@ -257,7 +254,7 @@ class Engine:
             runs = self._decode(runtime, scheduler, batch, outputs)
             self._sample(runtime, scheduler, runs, outputs)
             if outputs:
-                self._post(_deliver, outputs)
+                self._poster.post(_deliver, outputs)
 
     def _decode(
         self, runtime: Runtime, scheduler: Scheduler, batch: Batch, outputs: list[tuple[Sequence, Output]]

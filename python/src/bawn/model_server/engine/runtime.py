@@ -33,6 +33,8 @@ _KV_TYPES = {
     "q8_0": llama.GGML_TYPE_Q8_0,
     "q4_0": llama.GGML_TYPE_Q4_0,
 }
+_QUICK_S: Final = 0.1
+"""A decode step of one token that takes longer is that of a large model on the CPU, whose prompts take long anyway."""
 _FLASH_AUTO: Final = -1
 _FLASH_OFF: Final = 0
 
@@ -185,14 +187,24 @@ class Runtime:
     def warm_up(self) -> None:
         """Decode one token, so that weights are in memory and kernels are ready when the first request comes.
 
+        Where that is quick, a whole batch is decoded, too, so that the memory that a prompt takes is there.
+
         Raises:
             EngineFault: the model can't decode.
         """
-        batch = Batch(1, 1)
-        batch.add(0, 0, [self._any_token], outputs=1)
         llama.llama_set_warmup(self._context, True)
-        fits = self.decode(batch)
+        self._decode_any(1)
         llama.llama_set_warmup(self._context, False)
+        started = monotonic()
+        self._decode_any(1)
+        if monotonic() - started < _QUICK_S:
+            self._decode_any(min(self.n_batch, self.n_ctx))
+
+    def _decode_any(self, size: int) -> None:
+        """Decode a token so many times, and forget it."""
+        batch = Batch(size, 1)
+        batch.add(0, 0, [self._any_token] * size, outputs=1)
+        fits = self.decode(batch)
         llama.llama_synchronize(self._context)
         self.memory.clear_all()
         if not fits:

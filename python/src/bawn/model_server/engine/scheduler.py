@@ -98,7 +98,7 @@ class Scheduler:
 
     def admit(self) -> None:
         """Give idle slots to waiting sequences, as long as the cache can hold all of their prompts."""
-        while idle := [slot for slot in self.slots if slot.sequence is None]:
+        while len(self._line) and (idle := [slot for slot in self.slots if slot.sequence is None]):
             at_work = Counter(slot.sequence.request.user for slot in self.slots if slot.sequence)
             only_fim = all(slot.reserved for slot in idle)
             sequence = self._line.next(at_work, only=_is_fim if only_fim else None)

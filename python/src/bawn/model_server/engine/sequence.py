@@ -21,7 +21,9 @@ from bawn.model_server.engine.vocabulary import Vocabulary
 FinishReason = Literal["stop", "length"]
 
 LEAST_GAP: Final = 32
-"""Tokens between two places to which a model with recurrent layers can go back."""
+"""Tokens between two places to which a model with recurrent layers can go back, near the end of a prompt."""
+WIDENING: Final = 16
+"""Further from the end they may be so many times nearer to each other than the end is: each is a batch more."""
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +174,8 @@ def _worth_keeping(borders: tuple[int, ...], length: int) -> tuple[int, ...]:
     kept: list[int] = []
     inner = [border for border in borders if 0 < border < length]
     for border in inner or ([length - 1] if length > LEAST_GAP else []):
-        if kept and border - kept[-1] < LEAST_GAP and border != inner[-1]:
+        gap = max(LEAST_GAP, (length - border) // WIDENING)
+        if kept and border - kept[-1] < gap and border != inner[-1]:
             continue
         kept.append(border)
     return tuple(kept)
