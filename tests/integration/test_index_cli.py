@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,25 @@ def test_a_repository_is_added_indexed_and_searched(demo: Path, tmp_path: Path) 
     result = json.loads(bawn("search", "--json", "--limit", "1", "Store", "--index", index).stdout)
     assert [chunk["path"] for chunk in result["chunks"]] == ["src/store.py"]
     bawn("index", "remove", "demo", "--index", index)
+
+
+def test_a_run_over_a_folder_imports_no_http_client_and_no_progress_bar(demo: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    bawn("index", "add", demo, "--index", index)
+    run = "import sys; from bawn.cli.main import cli; cli(sys.argv[1:], standalone_mode=False)"
+    told = f"{run}; print(sorted({{'httpx', 'rich'}} & set(sys.modules)))"
+    argv = [sys.executable, "-c", told, "index", "run", "--index", str(index)]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", "a timer's run is imports, mostly"
+
+
+@pytest.mark.parametrize("group", [[], ["index"]])
+def test_each_command_of_the_help_has_a_help_of_its_own(group: list[str]) -> None:
+    listed = bawn(*group, "--help").stdout.partition("Commands:\n")[2]
+    names = [line.split()[0] for line in listed.splitlines() if re.match("  [a-z]", line)]
+    assert len(names) > 9
+    for name in names:
+        assert f"Usage: bawn {' '.join([*group, name])} " in bawn(*group, name, "--help").stdout
 
 
 def test_the_index_is_private_to_its_owner(demo: Path, tmp_path: Path) -> None:

@@ -67,9 +67,11 @@ def embed(index_dir: Path | None) -> None:
 def embed_now(index_dir: Path) -> bool:
     """Whether no server refused."""
     with progress_bar() as bar:
-        task = bar.add_task("vectors", total=None, state="")
+        task = bar.add_task("vectors", total=None, state="") if bar is not None else None
 
         def report(progress: EmbeddingProgress) -> None:
+            if bar is None or task is None:
+                return
             left = f"{progress.files_left:,} files left" if progress.files_left else ""
             bar.update(
                 task, state=f"{progress.index}: {progress.embedded:,} texts  {progress.rate:.0f} a second  {left}"

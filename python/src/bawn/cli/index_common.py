@@ -1,10 +1,15 @@
 """What the commands that have to do with an index share."""
 
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 INDEX_OPTION = click.option(
     "--index",
@@ -14,15 +19,16 @@ INDEX_OPTION = click.option(
 )
 
 
-def progress_bar() -> Progress:
-    """Lines on a terminal that say how far tasks are, each by its field `state`; nothing where nobody looks."""
-    console = Console(stderr=True)
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+@contextmanager
+def progress_bar() -> "Generator[Progress | None]":
+    """Lines on a terminal that say how far tasks are, each by its field `state`; None where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    # A tenth of a second, which a timer's run does without.
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    with Progress(SpinnerColumn(), *columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
-from rich.status import Status
 
-from bawn.cli.index_common import INDEX_OPTION
+from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.contracts.errors import SettingsError
 from bawn.indexer.indexing import Progress
 from bawn.indexer.libraries.fetching import Report, fetch_libraries
@@ -26,6 +25,9 @@ from bawn.indexer.libraries.shelf import Shelf
 from bawn.indexer.lock import writer_lock
 from bawn.indexer.registry import Repository
 from bawn.service.settings import state_dir
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -59,9 +61,9 @@ def fetch(
 ) -> bool:
     """Fetch what the lock files of `repositories` name, or of those of `names`, and say so; whether all went well."""
     chosen = [one for one in repositories if one.libraries and (one.name in names or not names)]
-    with Console(stderr=True).status("libraries") as status:
+    with progress_bar() as bar:
         try:
-            brought = fetch_libraries(index_dir, repositories, names, _shown(status), within_s)
+            brought = fetch_libraries(index_dir, repositories, names, _shown(bar), within_s)
         except OSError as error:
             raise SettingsError(f"{index_dir}: can't be written: {error.strerror or error}.") from error
     shelf = Shelf(index_dir)
@@ -80,9 +82,13 @@ def fetch(
     return not brought.unread and not brought.unreachable
 
 
-def _shown(status: Status) -> Report:
+def _shown(bar: "Bar | None") -> Report:
+    if bar is None:
+        return lambda _library, _at, _of: None
+    task = bar.add_task("libraries", total=None, state="")
+
     def report(library: Library, at: int, of: int) -> None:
-        status.update(f"{library.title}  {at:,} of {of:,}")
+        bar.update(task, state=f"{library.title}  {at:,} of {of:,}")
 
     return report
 

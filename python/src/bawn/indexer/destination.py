@@ -9,7 +9,6 @@ from typing import Final
 from bawn.contracts.search import Index
 from bawn.search.backend import IndexPublisher
 from bawn.search.embedded import EmbeddedPublisher
-from bawn.search.meilisearch.publishing import MeilisearchPublisher
 from bawn.search.opening import meilisearch_server
 from bawn.search.placement import MeilisearchSettings, meilisearch_settings
 
@@ -54,6 +53,8 @@ def _embedded(index_dir: Path, index: Index, rebuild: bool) -> Generator[IndexPu
 
 @contextmanager
 def _meilisearch(index_dir: Path, settings: MeilisearchSettings, name: str, rebuild: bool) -> Generator[IndexPublisher]:
+    from bawn.search.meilisearch.publishing import MeilisearchPublisher  # with an HTTP client
+
     server = meilisearch_server(settings, read_s=_ANSWER_S)
     with MeilisearchPublisher(server, name, index_dir, rebuild=rebuild) as publisher:
         yield publisher

@@ -170,7 +170,8 @@ class Sequence:
 
 
 def _worth_keeping(borders: tuple[int, ...], length: int) -> tuple[int, ...]:
-    """Borders that are not too near to each other; the last one, where the answer begins, always."""
+    """Borders that are not too near to each other, the denser the nearer the end is; the last one, where the answer
+    begins, always."""
     kept: list[int] = []
     inner = [border for border in borders if 0 < border < length]
     for border in inner or ([length - 1] if length > LEAST_GAP else []):
