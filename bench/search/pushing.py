@@ -76,7 +76,7 @@ def _pushed(work: Path, index_dir: Path, number: int) -> tuple[float, float]:
     """Seconds from a push until its words are found, and the indexer's memory in MiB."""
     candidates = sorted(path for path in work.rglob("*") if path.suffix in (".py", ".ts", ".js", ".rs"))
     changed = random.Random(number).sample(candidates, _CHANGED)
-    words = {f"pushed{number}x{at}": file for at, file in enumerate(changed)}
+    words = {_word(number * _CHANGED + at): file for at, file in enumerate(changed)}
     for word, file in words.items():
         comment = "#" if file.suffix == ".py" else "//"
         with file.open("a", encoding="utf-8", newline="\n") as text:
@@ -91,6 +91,11 @@ def _pushed(work: Path, index_dir: Path, number: int) -> tuple[float, float]:
     if missing:
         raise NotMeasured(f"{len(missing)} of {len(words)} changed files are not found by their new words")
     return took, mib
+
+
+def _word(number: int) -> str:
+    """A word that is in no file, another for each number."""
+    return "pushed" + "".join(chr(ord("a") + number // 26**place % 26) for place in range(3))
 
 
 def _finds(search: Search, word: str, file: Path) -> bool:

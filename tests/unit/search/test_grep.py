@@ -1,11 +1,11 @@
 import pytest
 
 from bawn.contracts.errors import InvalidRequest
+from bawn.contracts.search import CODE_INDEX
 from bawn.search.backend import Scope
 from bawn.search.embedded import EmbeddedIndex
 from bawn.search.grep import grep
 from bawn.search.results import MAX_LINE
-from bawn.search.tools import CODE_INDEX
 from support.indexes import index, write
 
 FILES: dict[str, str | bytes] = {

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from bawn.contracts.search import CODE_INDEX
 from bawn.search.backend import Scope
 from bawn.search.embedded import EmbeddedIndex
 from bawn.search.outline import outline
 from bawn.search.rendering import CHARACTERS_PER_TOKEN
-from bawn.search.tools import CODE_INDEX
 from support.indexes import index, write
 
 CENTRAL = """class ConnectionPool:

@@ -1,4 +1,4 @@
-"""Ranking where the meaning of chunks counts beside their words."""
+"""What comes first: by meaning, where that counts beside the words, and by names."""
 
 from collections.abc import Sequence
 
@@ -66,3 +66,17 @@ def test_the_meaning_is_asked_for_no_more_than_the_likeliest() -> None:
     ranked = rank(QUESTION, many, statistics(many), len(many), similarities)
     assert asked == [MEANING_AMONG]
     assert len(ranked) == len(many)
+
+
+def test_what_has_the_name_that_is_asked_for_comes_before_what_has_parts_of_it() -> None:
+    called = document("test_push.py", "check(pushed_at_night())", "test")
+    parts = [document(f"{name}.py", "pushed yesterday, and at night not pushed") for name in "abc"]
+
+    def first(asked: str) -> str:
+        query = read_query(asked)
+        frequency = {word: 4 if word in ("pushed", "night", "at") else 1 for word in query.words}
+        of = Statistics(1_000, dict.fromkeys(FIELDS, 5.0), frequency)
+        return rank(query, [*parts, called], of, 10)[0].document.path
+
+    assert first("pushed_at_night") == "test_push.py"
+    assert first("pushed at night") == "a.py", "in words it is code that is looked for"

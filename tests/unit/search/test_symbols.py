@@ -3,11 +3,10 @@ from pathlib import Path
 import pytest
 
 from bawn.contracts.errors import InvalidRequest
-from bawn.contracts.search import SymbolResult
+from bawn.contracts.search import CODE_INDEX, SymbolResult
 from bawn.search.backend import Scope
 from bawn.search.embedded import EmbeddedIndex
 from bawn.search.symbols import find_symbol
-from bawn.search.tools import CODE_INDEX
 from support.indexes import index, write
 
 FILES: dict[str, str | bytes] = {

@@ -2,16 +2,19 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.contracts.errors import RequestError
-from bawn.indexer.embedding import EmbeddingProgress, embed_all
 from bawn.indexer.lock import writer_lock
 from bawn.search.placement import use_embedding
 from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
 from bawn.service.settings import state_dir
+
+if TYPE_CHECKING:
+    from bawn.indexer.embedding import EmbeddingProgress
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -66,10 +69,12 @@ def embed(index_dir: Path | None) -> None:
 
 def embed_now(index_dir: Path) -> bool:
     """Whether no server refused."""
+    from bawn.indexer.embedding import embed_all  # with an HTTP client, which runs without a model do without
+
     with progress_bar() as bar:
         task = bar.add_task("vectors", total=None, state="") if bar is not None else None
 
-        def report(progress: EmbeddingProgress) -> None:
+        def report(progress: "EmbeddingProgress") -> None:
             if bar is None or task is None:
                 return
             left = f"{progress.files_left:,} files left" if progress.files_left else ""
@@ -87,7 +92,7 @@ def embed_now(index_dir: Path) -> bool:
     return True
 
 
-def _summary(progress: EmbeddingProgress) -> str:
+def _summary(progress: "EmbeddingProgress") -> str:
     rate = f" ({progress.rate:.0f} a second)" if progress.embedded else ""
     told = f"{progress.index}: {progress.embedded:,} texts embedded in {progress.seconds:.1f} s{rate}"
     told += f"; {progress.chunks:,} chunks have a vector"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 import msgspec
 
+from bawn.cli import embedding, index_libraries, index_report
 from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.cli.lazy import Lazy, LazyGroup
 from bawn.contracts.errors import RequestError, SettingsError
 from bawn.contracts.repositories import is_address
-from bawn.contracts.search import INDEXES, Index
+from bawn.contracts.search import CODE_INDEX, INDEXES, Index
 from bawn.indexer.copies import branches_of, delete_unused, fetch_all
 from bawn.indexer.indexing import Progress, Report
 from bawn.indexer.libraries.shelf import Shelf
@@ -24,7 +25,6 @@ from bawn.indexer.run import Outcome, run_index
 from bawn.search.backend import NoIndex
 from bawn.search.opening import IndexPlace
 from bawn.search.placement import embedding_settings
-from bawn.search.tools import CODE_INDEX
 from bawn.service.settings import state_dir
 
 if TYPE_CHECKING:
@@ -32,18 +32,19 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_OTHERS: Final = {
-    "embed": Lazy("embedding", "Embed the indexed chunks that have no vector yet.", "embed"),
-    "embedding": Lazy("embedding", "Say which model embeds the chunks of an index, and the questions.", "settings"),
-    "meilisearch": Lazy("meilisearch", "Keep an index in a Meilisearch server."),
-    "registry": Lazy("index_libraries", "Say where packages of libraries are fetched from.", "registry"),
-    "report": Lazy("index_report", "What the index lacks of repositories, and what was masked in them."),
-}
+_LAZY: Final = {"meilisearch": Lazy("meilisearch", "Keep an index in a Meilisearch server.")}
+"""It has an HTTP client, which runs without one do without: one in which nothing has changed is imports, mostly."""
 
 
-@click.group(cls=LazyGroup, lazy=_OTHERS)
+@click.group(cls=LazyGroup, lazy=_LAZY)
 def command() -> None:
     """Index repositories for search."""
+
+
+command.add_command(index_report.command, "report")
+command.add_command(embedding.settings, "embedding")
+command.add_command(embedding.embed, "embed")
+command.add_command(index_libraries.registry, "registry")
 
 
 @command.command()
@@ -111,9 +112,6 @@ def fetch(names: tuple[str, ...], within: float | None, index_dir: Path | None) 
 
 def _fetch(index_dir: Path, names: tuple[str, ...], within_s: float = math.inf) -> bool:
     """Whether all went well."""
-    # Imported where it is needed, as below: a run in which nothing has changed is imports, mostly.
-    from bawn.cli import index_libraries
-
     repositories = Registry(index_dir).repositories()
     well = True
     for copy in fetch_all([one for one in repositories if one.name in names or not names]):
@@ -158,12 +156,8 @@ def run(names: tuple[str, ...], rebuild: bool, no_fetch: bool, no_embed: bool, i
         if not outcome.is_library or outcome.error is not None:
             click.echo(_summary(outcome), err=outcome.error is not None)
     if libraries := [one.progress for one in outcomes if one.is_library and one.progress is not None]:
-        from bawn.cli.index_libraries import together
-
-        click.echo(_summary(Outcome("libraries", together(libraries), None)))
+        click.echo(_summary(Outcome("libraries", index_libraries.together(libraries), None)))
     if not no_embed and embedding_settings(index_dir) is not None:
-        from bawn.cli import embedding
-
         well = embedding.embed_now(index_dir) and well
     # A package that can't be read is nobody's fault here, and the same tomorrow.
     if not well or any(outcome.error and not outcome.is_library for outcome in outcomes):
@@ -265,8 +259,6 @@ def _status_of(repository: Repository, place: IndexPlace, shelf: Shelf) -> _Stat
     branch = ", ".join(repository.branches) or None
     status = _Status(repository.name, repository.index, path, branch, files, chunks)
     if repository.libraries:
-        from bawn.cli.index_libraries import state_of
-
-        state = state_of(shelf, repository)
+        state = index_libraries.state_of(shelf, repository)
         status.libraries, status.documented = state.named, state.documented
     return status

@@ -11,7 +11,6 @@ import msgspec
 from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.contracts.errors import SettingsError
 from bawn.indexer.indexing import Progress
-from bawn.indexer.libraries.fetching import Report, fetch_libraries
 from bawn.indexer.libraries.library import ECOSYSTEMS, Ecosystem, Library
 from bawn.indexer.libraries.registries import (
     NONE,
@@ -28,6 +27,8 @@ from bawn.service.settings import state_dir
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+    from bawn.indexer.libraries.fetching import Report
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -60,6 +61,8 @@ def fetch(
     index_dir: Path, repositories: Sequence[Repository], names: Sequence[str], within_s: float = math.inf
 ) -> bool:
     """Fetch what the lock files of `repositories` name, or of those of `names`, and say so; whether all went well."""
+    from bawn.indexer.libraries.fetching import fetch_libraries  # with an HTTP client, which runs do without
+
     chosen = [one for one in repositories if one.libraries and (one.name in names or not names)]
     with progress_bar() as bar:
         try:
@@ -82,7 +85,7 @@ def fetch(
     return not brought.unread and not brought.unreachable
 
 
-def _shown(bar: "Bar | None") -> Report:
+def _shown(bar: "Bar | None") -> "Report":
     if bar is None:
         return lambda _library, _at, _of: None
     task = bar.add_task("libraries", total=None, state="")

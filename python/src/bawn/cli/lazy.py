@@ -13,11 +13,9 @@ class Lazy(NamedTuple):
     """A command that is imported when it is called."""
 
     module: str
-    """Of `bawn.cli`."""
+    """Of `bawn.cli`; its `command`."""
     help: str
     """One line of it."""
-    name: str = "command"
-    """Of the command in its module."""
     extra: str | None = None
     """Of the package, which may be absent."""
 
@@ -43,7 +41,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         lazy = self._lazy[cmd_name]
         try:
-            found: click.Command = getattr(importlib.import_module(f"bawn.cli.{lazy.module}"), lazy.name)
+            found: click.Command = importlib.import_module(f"bawn.cli.{lazy.module}").command
         except ModuleNotFoundError as error:
             if lazy.extra is None or (error.name or "").startswith("bawn"):
                 raise

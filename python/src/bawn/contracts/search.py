@@ -8,6 +8,7 @@ Index = Literal["code", "docs", "libraries"]
 """What can be searched, each with its own permission."""
 
 INDEXES: Final[tuple[Index, ...]] = get_args(Index)
+CODE_INDEX: Final[Index] = "code"
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -49,6 +49,8 @@ class Query(msgspec.Struct, frozen=True):
     """The words that the person wrote, each with the folded words that stand for it."""
     names: frozenset[str]
     """Identifiers as written, for exact matches of defined names."""
+    wholes: frozenset[str]
+    """Of a query by name: the folded names, without their parts."""
     path: str
     """The path or file name in the query; empty where it has none."""
     wants: frozenset[str]
@@ -103,6 +105,7 @@ def read_query(text: str) -> Query:
         words=tuple(words),
         terms=tuple(dict.fromkeys(terms)),
         names=_names(stripped, kind),
+        wholes=frozenset(whole for whole, _ in kept or found) if kind == "symbol" else frozenset(),
         path=path,
         wants=_wanted_kinds({whole for whole, _ in found}),
     )

@@ -40,6 +40,8 @@ KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.
 MAX_CHUNKS_PER_FILE: Final = 3
 _SATURATION: Final = (1.0, 0.85, 0.7)
 """What the first, second and third chunk of one file keep of their score."""
+PARTS_ONLY: Final = 0.25
+"""What a chunk keeps of its score that has parts of the name that is asked for, and the name nowhere."""
 MEANING_AMONG: Final = 200
 """Of so many chunks that the words put first the meaning counts, too."""
 MEANING_WEIGHT: Final = 0.3
@@ -124,7 +126,14 @@ def _score(query: Query, document: IndexDocument, weights: dict[str, float], sta
         return 1_000.0 / (1.0 + document.start_line / 1_000.0)
     score = bm25f(document, weights, statistics)
     score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
+    if query.wholes and not _has_name(query, document):
+        score *= PARTS_ONLY
     return score * _kind_factor(query, document)
+
+
+def _has_name(query: Query, document: IndexDocument) -> bool:
+    contents: list[str] = [getattr(document.words, name) for name in FIELD_WEIGHTS]
+    return any(f" {whole} " in content for whole in query.wholes for content in contents)
 
 
 def _kind_factor(query: Query, document: IndexDocument) -> float:

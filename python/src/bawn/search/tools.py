@@ -27,7 +27,6 @@ from bawn.search.results import chunk_of
 from bawn.search.symbols import find_symbol
 from bawn.search.vectors.nearness import AskedNearness
 
-CODE_INDEX: Final[Index] = "code"
 MAX_QUERY: Final = 4_000
 MAX_RESULTS: Final = 50
 MAX_LINES: Final = 500
