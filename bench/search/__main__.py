@@ -33,19 +33,16 @@ _QUICK: Final = KEPT / "bench" / "search-quick.json"
 _BUSY: Final = 0.5
 
 
-def measure(plan: Plan, names: Sequence[str]) -> list[Row]:
-    """The rows of the parts; a part that breaks is one row that says so."""
-    rows: list[Row] = []
-    for name in names:
-        started = monotonic()
-        print(f"{name} …", file=sys.stderr, flush=True)
-        try:
-            found = PARTS[name](plan)
-        except Exception as error:  # noqa: BLE001 - the other parts are worth measuring all the same
-            found = [row(name, None, "", None, "", bar="= 0", note=f"broke: {type(error).__name__}: {error}")]
-        rows += [msgspec.structs.replace(one, part=name) for one in found]
-        print(f"{name}: {monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    return rows
+def measure(plan: Plan, name: str) -> list[Row]:
+    """The rows of a part; one that breaks is one row that says so."""
+    started = monotonic()
+    print(f"{name} …", file=sys.stderr, flush=True)
+    try:
+        found = PARTS[name](plan)
+    except Exception as error:  # noqa: BLE001 - the other parts are worth measuring all the same
+        found = [row(name, None, "", None, "", bar="= 0", note=f"broke: {type(error).__name__}: {error}")]
+    print(f"{name}: {monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return [msgspec.structs.replace(one, part=name) for one in found]
 
 
 def versions() -> dict[str, str]:
@@ -65,6 +62,15 @@ def shown(rows: Sequence[Row]) -> list[Row]:
     return [one for one in rows if one.bar or one.part != "quality"]
 
 
+def record(results: Results) -> None:
+    """Write results, page and plots."""
+    order = list(PARTS)
+    results = msgspec.structs.replace(results, rows=sorted(results.rows, key=lambda one: order.index(one.part)))
+    results.write(RESULTS)
+    page = msgspec.structs.replace(results, rows=shown(results.rows))
+    write_page(PAGE, "search", page, section(results.rows), {"answers": chart(results.rows)})
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="bench.search", description=__doc__)
     arguments.add_argument("--only", default="", help=f"parts, with commas: {', '.join(PARTS)}")
@@ -76,25 +82,24 @@ def main() -> int:
     if load() > _BUSY:
         print(f"This machine has other work to do (load {load():.1f}): the figures will show it.", file=sys.stderr)
     given = "" if len(sys.argv) == 1 else f' ARGS="{" ".join(sys.argv[1:])}"'
+    results = Results(machine=machine(), versions=versions(), command=f"make bench-search{given}", rows=[])
     try:
         with tempfile.TemporaryDirectory(prefix="bawn-bench-") as scratch:
-            rows = measure(Plan(scratch=Path(scratch), full=not options.quick), names)
+            plan = Plan(scratch=Path(scratch), full=not options.quick)
+            for name in names:
+                results = msgspec.structs.replace(results, rows=[*results.rows, *measure(plan, name)])
+                if plan.full:
+                    # Hours lie between the first part and the last.
+                    whole = results.over(read(RESULTS), {row.part for row in results.rows})
+                    record(whole if options.only else msgspec.structs.replace(whole, command=results.command))
     except KeyboardInterrupt:
         return 130
-    results = Results(machine=machine(), versions=versions(), command=f"make bench-search{given}", rows=rows)
     print(table(shown(results.rows)))
     print(summary(results.rows))
     if options.quick:
         results.write(_QUICK)
-        return 0
-    if options.only:
-        results = results.over(read(RESULTS), names)
-    order = list(PARTS)
-    results = msgspec.structs.replace(results, rows=sorted(results.rows, key=lambda one: order.index(one.part)))
-    results.write(RESULTS)
-    page = msgspec.structs.replace(results, rows=shown(results.rows))
-    write_page(PAGE, "search", page, section(results.rows), {"answers": chart(results.rows)})
-    print(f"{RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)} are written.")
+    else:
+        print(f"{RESULTS.relative_to(ROOT)} and {PAGE.relative_to(ROOT)} are written.")
     return 0
 
 

@@ -44,10 +44,13 @@ class Steps:
         class Stepped(Runtime):
             warm = False
 
+            def warm_up(self) -> None:
+                super().warm_up()
+                self.warm = True
+
             def decode(self, batch: Batch) -> bool:
                 if self.warm and not steps._free:
                     steps._allowed.acquire()
-                self.warm = True
                 return super().decode(batch)
 
         return Stepped(options)
