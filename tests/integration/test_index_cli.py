@@ -64,7 +64,7 @@ def test_each_command_of_the_help_has_a_help_of_its_own(group: list[str]) -> Non
     names = [line.split()[0] for line in listed.splitlines() if re.match("  [a-z]", line)]
     assert len(names) > 9
     for name in names:
-        assert f"Usage: bawn {' '.join([*group, name])} " in bawn(*group, name, "--help").stdout
+        assert f" {' '.join([*group, name])} [OPTIONS]" in bawn(*group, name, "--help").stdout
 
 
 def test_the_index_is_private_to_its_owner(demo: Path, tmp_path: Path) -> None:
