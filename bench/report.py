@@ -1,6 +1,7 @@
 """The results of a bench: rows with their bars, as a JSON file and as a table."""
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
@@ -138,6 +139,16 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     rows: list[Row]
 
+    def over_recorded(self, path: Path, parts: Iterable[str]) -> "Results":
+        """`over` those in a file; says so where they are given up."""
+        older = read(path)
+        if older is not None and not self._comparable(older):
+            print(f"{path}: of another machine or other versions; its rows are given up.", file=sys.stderr)
+        return self.over(older, parts)
+
+    def _comparable(self, older: "Results") -> bool:
+        return (older.machine, older.versions) == (self.machine, self.versions)
+
     def write(self, path: Path) -> None:
         """Write it as JSON, to be read by people too."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +156,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
     def over(self, older: "Results | None", parts: Iterable[str]) -> "Results":
         """These rows, and those of the parts that were not measured now, if machine and versions are the same."""
-        if older is None or (older.machine, older.versions) != (self.machine, self.versions):
+        if older is None or not self._comparable(older):
             return self
         now = set(parts)
         kept = [row for row in older.rows if row.part not in now]

@@ -29,7 +29,7 @@ from bench.model.models import real
 from bench.model.plan import Plan
 from bench.page import PAGE, write_page
 from bench.peers.environment import KEPT, ROOT, native_server, pinned
-from bench.report import Results, Row, read, row, summary, table
+from bench.report import Results, Row, row, summary, table
 
 PARTS: Final[dict[str, Callable[[Plan], Awaitable[list[Row]]]]] = {
     "throughput": throughput.rows,
@@ -104,7 +104,7 @@ def main() -> int:
         results.write(_QUICK)
         return 0
     if options.only:
-        results = results.over(read(RESULTS), names)
+        results = results.over_recorded(RESULTS, names)
     order = list(PARTS)
     rows = sorted(results.rows, key=lambda one: order.index(one.part))
     results = msgspec.structs.replace(results, rows=rows)

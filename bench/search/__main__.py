@@ -14,7 +14,7 @@ from bawn import __version__
 from bench.machine import load, machine, version
 from bench.page import PAGE, write_page
 from bench.peers.environment import KEPT, ROOT, pinned
-from bench.report import Results, Row, read, row, summary, table
+from bench.report import Results, Row, row, summary, table
 from bench.search import indexing, pushing, quality, scale
 from bench.search.chart import chart
 from bench.search.engines import meilisearch
@@ -90,7 +90,7 @@ def main() -> int:
                 results = msgspec.structs.replace(results, rows=[*results.rows, *measure(plan, name)])
                 if plan.full:
                     # Hours lie between the first part and the last.
-                    whole = results.over(read(RESULTS), {row.part for row in results.rows})
+                    whole = results.over_recorded(RESULTS, {row.part for row in results.rows})
                     record(whole if options.only else msgspec.structs.replace(whole, command=results.command))
     except KeyboardInterrupt:
         return 130

@@ -104,7 +104,8 @@ def _finds(search: Search, word: str, file: Path) -> bool:
 
 def _commit(work: Path) -> None:
     _git(work, "add", "--all", "--force")
-    _git(work, "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "--quiet", "--message=changed")
+    who = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgSign=false")
+    _git(work, *who, "commit", "--quiet", "--message=changed")
 
 
 def _git(folder: Path, *arguments: str) -> None:

@@ -85,6 +85,15 @@ def test_parts_measured_again_replace_their_rows_only_on_the_same_machine_and_ve
     assert [one.ours for one in results(part("b", 2), version="2").over(older, ["b"]).rows] == [2]
 
 
+def test_rows_that_are_given_up_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.json"
+    results(part("a", 1), part("b", 1)).write(file)
+    assert len(results(part("b", 2)).over_recorded(file, ["b"]).rows) == 2
+    assert capsys.readouterr().err == ""
+    assert len(results(part("b", 2), version="2").over_recorded(file, ["b"]).rows) == 1
+    assert "its rows are given up" in capsys.readouterr().err
+
+
 def test_the_page_has_every_row_and_names_what_is_missed() -> None:
     text = "intro\n<!-- x: written by make bench-x -->\nold\n<!-- x: end -->\nafter\n"
     page = page_with(text, "x", results(part("good", 2), part("bad", 0.5)))

@@ -14,7 +14,9 @@ from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
 from bawn.service.settings import state_dir
 
 if TYPE_CHECKING:
-    from bawn.indexer.embedding import EmbeddingProgress
+    from rich.progress import Progress as Bar
+
+    from bawn.indexer.embedding import EmbeddingProgress, Report
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -72,24 +74,26 @@ def embed_now(index_dir: Path) -> bool:
     from bawn.indexer.embedding import embed_all  # with an HTTP client, which runs without a model do without
 
     with progress_bar() as bar:
-        task = bar.add_task("vectors", total=None, state="") if bar is not None else None
-
-        def report(progress: "EmbeddingProgress") -> None:
-            if bar is None or task is None:
-                return
-            left = f"{progress.files_left:,} files left" if progress.files_left else ""
-            bar.update(
-                task, state=f"{progress.index}: {progress.embedded:,} texts  {progress.rate:.0f} a second  {left}"
-            )
-
         try:
-            made = embed_all(index_dir, report)
+            made = embed_all(index_dir, _shown(bar))
         except RequestError as error:
             click.echo(f"bawn: {error}", err=True)
             return False
     for one in made:
         click.echo(_summary(one))
     return True
+
+
+def _shown(bar: "Bar | None") -> "Report":
+    if bar is None:
+        return lambda _: None
+    task = bar.add_task("vectors", total=None, state="")
+
+    def report(progress: "EmbeddingProgress") -> None:
+        left = f"{progress.files_left:,} files left" if progress.files_left else ""
+        bar.update(task, state=f"{progress.index}: {progress.embedded:,} texts  {progress.rate:.0f} a second  {left}")
+
+    return report
 
 
 def _summary(progress: "EmbeddingProgress") -> str:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from bawn.contracts.errors import InternalError, Overloaded, SettingsError, Unavailable
+from bawn.model_server.engine import runtime
+from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.engine import Engine
 from bawn.model_server.engine.options import EngineOptions
-from bawn.model_server.engine.runtime import EngineFault
+from bawn.model_server.engine.runtime import EngineFault, Runtime
 from bawn.model_server.engine.sampling import Sampling
 from support import tiny_gguf
 from support.engines import Steps, answer, breaks_when, engine_on, same_up_to_a_near_tie, submit, text_of
@@ -33,6 +35,23 @@ def alphabet_model(tmp_path: Path) -> Path:
 async def alphabet(alphabet_model: Path) -> AsyncGenerator[Engine]:
     async with engine_on(alphabet_model) as engine:
         yield engine
+
+
+@pytest.mark.parametrize(("quick_s", "sizes"), [(3600.0, [1, 1, 32]), (0.0, [1, 1])])
+async def test_a_model_that_is_quick_is_warmed_up_with_a_whole_batch(
+    random_model: Path, monkeypatch: pytest.MonkeyPatch, quick_s: float, sizes: list[int]
+) -> None:
+    decoded: list[int] = []
+
+    class Noting(Runtime):
+        def decode(self, batch: Batch) -> bool:
+            decoded.append(batch.size)
+            return super().decode(batch)
+
+    monkeypatch.setattr(runtime, "_QUICK_S", quick_s)
+    async with engine_on(random_model, load=Noting, n_batch=32) as engine:
+        assert decoded == sizes
+        assert all(slot.state == "idle" for slot in engine.slots())
 
 
 async def generated(engine: Engine, *prompts: str, max_tokens: int) -> list[list[int]]:
