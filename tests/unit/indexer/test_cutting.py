@@ -1,9 +1,12 @@
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from bawn.indexer import cutting
 from bawn.indexer.chunking import chunk
 from bawn.indexer.cutting import Cutter
 from bawn.indexer.documents.extraction import Extraction
@@ -41,6 +44,33 @@ def test_a_worker_that_died_is_replaced() -> None:
         worker.wait(10)
         assert cutter.cut(SOURCE, "python") == chunk(SOURCE, "python")
         assert [child.pid for child in _workers()] != [worker.pid]
+
+
+def test_a_worker_does_not_grow_with_what_it_has_read() -> None:
+    source = SOURCE * 5_000
+    with Cutter() as cutter:
+        for _ in range(5):
+            cutter.cut(source, "python")
+        (worker,) = _workers()
+        before = worker.memory_info().rss
+        for _ in range(50):
+            cutter.cut(source, "python")
+        assert _workers() == [worker]
+        assert worker.memory_info().rss - before < 10 * len(source)
+
+
+def test_what_a_parser_dies_of_is_given_to_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[object] = []
+    start = subprocess.Popen
+
+    def counted(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(args)
+        return start(*args, **options)
+
+    monkeypatch.setattr(cutting.subprocess, "Popen", counted)
+    with Cutter() as cutter:
+        cutter.cut("a<" * 100_000, "java")
+        assert len(started) == 1
 
 
 def test_no_worker_is_started_for_what_has_no_grammar_and_none_is_left() -> None:

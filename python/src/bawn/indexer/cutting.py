@@ -2,12 +2,13 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -18,14 +19,22 @@ from bawn.indexer.grammars import has_grammar
 from bawn.indexer.libraries.documentation import Unpacked
 from bawn.indexer.libraries.library import Library
 
-_ANSWER_S: Final = 15.0
+Answer = TypeVar("Answer")
+
+_ANSWER_S: Final = 30.0
 _DOCUMENT_S: Final = 30.0
 _ARCHIVE_S: Final = 120.0
 _READ: Final = 1 << 20
+_OF_ITS_FILE: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGVTALRM})
+"""How the worker ends of what it reads, and would end again: without memory, by a grammar's fault, out of time."""
 
 
 class _Late(Exception):
     """The worker took too long."""
+
+
+class _Died(Exception):
+    """The worker died of what it was to read."""
 
 
 class Cutter:
@@ -42,42 +51,55 @@ class Cutter:
         """The chunks of a file, along its syntax where its language has a grammar that can take it."""
         if not has_grammar(language):
             return chunk(text, language)
-        # Twice: the worker may have died of something else than this file.
-        for _ in range(2):
-            try:
-                return self._pieces.decode(self._ask(Request(language, text), _ANSWER_S))
-            except (OSError, EOFError, msgspec.DecodeError):
-                self._end()
-            except _Late:
-                self._end()
-                break
-        return chunk(text, language, parsed=False)
+        try:
+            return self._asked(self._pieces, Request(language, text), _ANSWER_S)
+        except (_Died, _Late):
+            return chunk(text, language, parsed=False)
 
     def extract(self, content: bytes, language: str) -> Extraction | None:
         """The text of a document, or why it stays out; None for a page that is source after all."""
-        for _ in range(2):
-            try:
-                return self._extraction.decode(self._ask(Document(language, len(content)), _DOCUMENT_S, content))
-            except (OSError, EOFError, msgspec.DecodeError):
-                self._end()
-            except _Late:
-                self._end()
-                return Extraction(skipped="too_large")
-        return Extraction(skipped="failed")
+        try:
+            return self._asked(self._extraction, Document(language, len(content)), _DOCUMENT_S, content)
+        except _Late:
+            return Extraction(skipped="too_large")
+        except _Died:
+            return Extraction(skipped="failed")
 
     def unpack(self, archive: Path, library: Library) -> Unpacked:
         """The documentation in the archive of a library, or what is wrong with it."""
+        try:
+            return self._asked(self._unpacked, Package(str(archive), library), _ARCHIVE_S)
+        except _Late:
+            return Unpacked(wrong="its archive takes too long to read")
+        except _Died:
+            return Unpacked(wrong="its archive can't be read")
+
+    def _asked(
+        self,
+        decoder: msgspec.msgpack.Decoder[Answer],
+        request: Request | Document | Package,
+        answer_s: float,
+        content: bytes = b"",
+    ) -> Answer:
+        """What the worker answers.
+
+        Raises:
+            _Late: nothing, within `answer_s`.
+            _Died: it did, of this request.
+        """
         for _ in range(2):
             try:
-                return self._unpacked.decode(self._ask(Package(str(archive), library), _ARCHIVE_S))
-            except (OSError, EOFError, msgspec.DecodeError):
-                self._end()
+                return decoder.decode(self._ask(request, answer_s, content))
             except _Late:
                 self._end()
-                return Unpacked(wrong="its archive takes too long to read")
-        return Unpacked(wrong="its archive can't be read")
+                raise
+            except (OSError, EOFError, msgspec.DecodeError):
+                # Once more: it may have died of something else.
+                if self._end() in _OF_ITS_FILE:
+                    break
+        raise _Died
 
-    def _ask(self, request: Request | Document | Package, answer_s: float, content: bytes = b"") -> bytes:
+    def _ask(self, request: Request | Document | Package, answer_s: float, content: bytes) -> bytes:
         worker = self._worker
         if worker is None:
             worker = self._worker = subprocess.Popen(
@@ -98,11 +120,14 @@ class Cutter:
         size = int.from_bytes(_read(descriptor, 4, deadline), "big")
         return _read(descriptor, size, deadline)
 
-    def _end(self) -> None:
+    def _end(self) -> int:
+        """How it ended: below zero the signal that ended it; 0: none was there."""
         worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill()
-            worker.communicate()
+        if worker is None:
+            return 0
+        worker.kill()
+        worker.communicate()
+        return worker.returncode
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ the content of a document follows the frame that speaks of it. The end of its in
 """
 
 import resource
+import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,6 +19,10 @@ from bawn.indexer.libraries.library import Library
 
 MEMORY: Final = 1_000_000_000
 """Bytes of address space."""
+CUTTING_MEMORY: Final = 200_000_000
+CUTTING_S: Final = 5
+"""Bytes of address space and seconds of computing for one file of source. Most take milliseconds and some megabytes;
+what is ambiguous at every character takes all there is, and then this process ends by a signal."""
 DOCUMENT_MEMORY: Final = 128_000_000
 """Bytes of address space that the reading of one document, or archive, may take, beside its content."""
 
@@ -61,27 +66,31 @@ def main() -> None:
     while header := source.read(4):
         request = requests.decode(source.read(int.from_bytes(header, "big")))
         if isinstance(request, Request):
-            answer: object = chunk(request.text, request.language)
+            with _bounded(CUTTING_MEMORY):
+                # Of the process's own time, so that a busy host cuts as an idle one does.
+                signal.setitimer(signal.ITIMER_VIRTUAL, CUTTING_S)
+                answer: object = chunk(request.text, request.language)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         elif isinstance(request, Package):
             from bawn.indexer.libraries.documentation import documentation
 
-            with _bounded():
+            with _bounded(DOCUMENT_MEMORY):
                 answer = documentation(Path(request.archive), request.library)
         else:
             # Not before it is needed: most repositories have no document.
             from bawn.indexer.documents.extracting import extract
 
             content = source.read(request.size)
-            with _bounded():
+            with _bounded(DOCUMENT_MEMORY):
                 answer = extract(content, request.language)
             del content
         write_frame(sink, answers.encode(answer))
 
 
 @contextmanager
-def _bounded() -> Generator[None]:
+def _bounded(memory: int) -> Generator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    allowed = _mapped() + DOCUMENT_MEMORY
+    allowed = _mapped() + memory
     resource.setrlimit(resource.RLIMIT_AS, (allowed if soft < 0 else min(allowed, soft), hard))
     try:
         yield

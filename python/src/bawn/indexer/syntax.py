@@ -1,7 +1,5 @@
 """What tree-sitter says of a file: its definitions, and the syntax nodes that chunks are made of."""
 
-import resource
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,17 +14,12 @@ _PAGES: Final = frozenset({"document", "element", "script_element"})
 _QUOTES: Final = "\"'`#:"
 """What is around names in some languages and is no part of them: `"web"`, `:build`, `#secret`."""
 _MAX_NAME: Final = 200
-_PAGE: Final = resource.getpagesize()
-_READ: Final = 1 << 16
 _WIDEST: Final = 20_000
 """Children of one node. tree-sitter's queries take time quadratic in it: a table of a megabyte would take minutes."""
-_PARSE_S: Final = 3.0
-_PARSE_BYTES: Final = 200_000_000
-"""Bounds of one parse. Source takes milliseconds and a few megabytes; what is ambiguous at every character does not."""
 
 
 class Unparsable(Exception):
-    """The file is not what a parser can make sense of within its bounds."""
+    """The file is too wide for its parser's queries."""
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -79,42 +72,19 @@ class Syntax(msgspec.Struct, frozen=True):
 def parse(source: bytes, language: str, offsets: Sequence[int], largest: int) -> Syntax:
     """Parse UTF-8 `source`; nodes of more than `largest` characters are taken apart.
 
-    `offsets[row]` is the number of characters before a row; it has one entry more than there are rows.
+    `offsets[row]` is the number of characters before a row; it has one entry more than there are rows. What is
+    ambiguous at every character takes more time and memory than any source does: a process that can be ended bounds it.
 
     Raises:
-        Unparsable: it takes more time or memory than any source does.
+        Unparsable: one of its nodes has more children than a query can go through.
     """
     loaded, query = grammar(language)
-    root = _tree(source, loaded).root_node
+    # Not by a callback that could stop it: the binding loses all that a callback returns, and memory with it.
+    root = tree_sitter.Parser(loaded).parse(source).root_node
     if _is_too_wide(root):
         raise Unparsable
     definitions, references = _names(source, root, query)
     return Syntax(definitions, references, list(_units(root, offsets, largest)), list(_unread(root)))
-
-
-def _tree(source: bytes, language: tree_sitter.Language) -> tree_sitter.Tree:
-    deadline = time.monotonic() + _PARSE_S
-    allowed = _resident() + _PARSE_BYTES
-
-    def read(offset: int, _: tree_sitter.Point) -> bytes:
-        return source[offset : offset + _READ]
-
-    def stop(_offset: int, _has_error: bool) -> bool:
-        return time.monotonic() > deadline or _resident() > allowed
-
-    try:
-        return tree_sitter.Parser(language).parse(read, progress_callback=stop)
-    except ValueError as error:
-        raise Unparsable from error
-
-
-def _resident() -> int:
-    """Bytes of this process in memory; 0 where the system has no /proc."""
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 called many times a parse
-            return int(file.read(128).split()[1]) * _PAGE
-    except OSError:
-        return 0
 
 
 def _is_too_wide(root: tree_sitter.Node) -> bool:
