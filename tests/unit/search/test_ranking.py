@@ -80,3 +80,17 @@ def test_what_has_the_name_that_is_asked_for_comes_before_what_has_parts_of_it()
 
     assert first("pushed_at_night") == "test_push.py"
     assert first("pushed at night") == "a.py", "in words it is code that is looked for"
+
+
+def test_the_best_are_the_same_however_many_are_wanted() -> None:
+    # Files of one to six chunks, each chunk with the word some times among others: three of a file count, and less.
+    documents = [
+        document(f"f{file}.py", f"chunk{number} " + "retry " * (1 + file * number % 5) + "other " * (file % 7))
+        for file in range(40)
+        for number in range(1 + file % 6)
+    ]
+    query, counted = read_query("retry"), Statistics(len(documents), dict.fromkeys(FIELDS, 5.0), {"retry": 9})
+    everything = rank(query, documents, counted, len(documents))
+    assert len(everything) > 60
+    for limit in range(1, len(everything)):
+        assert rank(query, documents, counted, limit) == everything[:limit]

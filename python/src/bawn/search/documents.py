@@ -20,7 +20,7 @@ _SEPARATOR: Final = "  "
 _MAX_TOKENIZED: Final = 20_000  # characters of one chunk: a single line may be a megabyte of data
 
 
-class Words(msgspec.Struct, frozen=True, array_like=True):
+class Words(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Folded words of each field, every word between two spaces, so that a backend's whitespace tokenizer reads them
     and `str.count` counts them."""
 
@@ -30,7 +30,7 @@ class Words(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
-class IndexDocument(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class IndexDocument(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """One chunk. The chunks of a file have no overlap and leave no line out."""
 
     repo: str

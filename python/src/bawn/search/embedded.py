@@ -19,7 +19,9 @@ from bawn.search.globs import path_pattern
 
 WHOLE_QUERY_LIMIT: Final = 120
 SINGLE_WORD_LIMIT: Final = 25
-"""Candidates for all words together, and for each alone: rare words of a long question must not drown."""
+"""Candidates for all words together, and for one alone: rare words of a long question must not drown."""
+_ALONE: Final = 8
+"""So many words, the rarest, are looked for alone, too: what common ones find alone is never among the best."""
 
 _WEIGHTS: Final = {"symbols": 3.0, "path": 1.5, "identifiers": 1.0, "text": 1.0}
 _HEAP: Final = 48_000_000  # bytes; the indexer shares a small host with the gateway
@@ -109,8 +111,10 @@ class EmbeddedIndex:
     def _term(self, field: str, value: str) -> tantivy.Query:
         return tantivy.Query.term_query(self._schema, field, value, "freq" if field in FIELDS else "basic")
 
-    def _word(self, word: str) -> tantivy.Query:
-        terms = [tantivy.Query.boost_query(self._term(f, word), _WEIGHTS[f]) for f in FIELDS]
+    def _any(self, words: Sequence[str]) -> tantivy.Query:
+        # Terms side by side, not in a query for each word: of such a union tantivy leaves out, unread, the documents
+        # that can't come among the best.
+        terms = [tantivy.Query.boost_query(self._term(f, word), _WEIGHTS[f]) for word in words for f in FIELDS]
         return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
 
     def _within(self, scope: Scope) -> list[tantivy.Query]:
@@ -127,17 +131,23 @@ class EmbeddedIndex:
         """See `SearchBackend.candidates`."""
         searcher, _ = self._current()
         filters = [(tantivy.Occur.Must, query) for query in self._within(scope)]
-        singles = {word: self._word(word) for word in words}
-        whole = tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in singles.values()])
-        queries = [(whole, WHOLE_QUERY_LIMIT)]
-        if len(singles) > 1:
-            queries += [(query, SINGLE_WORD_LIMIT) for query in singles.values()]
+        asked = list(dict.fromkeys(words))
+        queries = [(self._any(asked), WHOLE_QUERY_LIMIT)]
+        if len(asked) > 1:
+            frequency = _frequencies(searcher, asked)
+            rarest = sorted(asked, key=lambda word: frequency[word])[:_ALONE]
+            queries += [(self._any([word]), SINGLE_WORD_LIMIT) for word in rarest]
         found: dict[tuple[int, int], tantivy.DocAddress] = {}
         for query, limit in queries:
             scoped = tantivy.Query.boolean_query([*filters, (tantivy.Occur.Must, query)]) if filters else query
             for _, address in searcher.search(scoped, limit, count=False).hits:
                 found.setdefault((address.segment_ord, address.doc), address)
-        return [self._load(searcher, address) for address in found.values()]
+        return self._load_all(searcher, found.values())
+
+    def _load_all(self, searcher: tantivy.Searcher, addresses: Iterable[tantivy.DocAddress]) -> list[IndexDocument]:
+        # In the order in which they lie there, a compressed block is opened once.
+        ordered = sorted(addresses, key=lambda one: (one.segment_ord, one.doc))
+        return [self._load(searcher, address) for address in ordered]
 
     @staticmethod
     def _load(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> IndexDocument:
@@ -146,8 +156,7 @@ class EmbeddedIndex:
     def statistics(self, words: Sequence[str]) -> Statistics:
         """See `SearchBackend.statistics`. A word's frequency is that of the field that has it most."""
         searcher, means = self._current()
-        frequency = {word: max(searcher.doc_freq(field, word) for field in FIELDS) for word in words}
-        return Statistics(documents=searcher.num_docs, mean_lengths=means, frequency=frequency)
+        return Statistics(searcher.num_docs, means, _frequencies(searcher, words))
 
     def _terms(self, field: str, prefix: str, within: tantivy.Query | None = None) -> list[tuple[str, int]]:
         searcher, _ = self._current()
@@ -200,13 +209,15 @@ class EmbeddedIndex:
             return []
         query = tantivy.Query.boolean_query([(tantivy.Occur.Should, one) for one in each])
         hits = searcher.search(query, _MAX_CHUNKS_OF_FILE, count=False).hits
-        # In the order in which they lie there, a compressed block is opened once.
-        addresses = sorted((address for _, address in hits), key=lambda one: (one.segment_ord, one.doc))
-        return [self._load(searcher, address) for address in addresses]
+        return self._load_all(searcher, (address for _, address in hits))
 
     def file(self, repo: str, path: str) -> list[IndexDocument]:
         """See `SearchBackend.file`."""
         return sorted(self.documents([(repo, path)]), key=lambda d: d.start_line)
+
+
+def _frequencies(searcher: tantivy.Searcher, words: Sequence[str]) -> dict[str, int]:
+    return {word: max(searcher.doc_freq(field, word) for field in FIELDS) for word in words}
 
 
 class EmbeddedPublisher:

@@ -4,10 +4,12 @@ BM25F as in Robertson and Zaragoza, "The Probabilistic Relevance Framework" (200
 word in the fields are weighed and normalised for length before they saturate together.
 """
 
+import heapq
 import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 from statistics import median
 from typing import Final
@@ -46,12 +48,14 @@ MEANING_AMONG: Final = 200
 """Of so many chunks that the words put first the meaning counts, too."""
 MEANING_WEIGHT: Final = 0.3
 """How much of the score it is."""
+_REMEMBERED: Final = 1 << 14
+"""Paths and names whose words are kept: those of a large repository that are asked for."""
 
 Similarities = Callable[[Sequence[IndexDocument]], Sequence[float | None]]
 """How near each of some documents is to the question in meaning, as a cosine; None where that isn't known."""
 
 
-class Ranked(msgspec.Struct, frozen=True):
+class Ranked(msgspec.Struct, frozen=True, gc=False):
     """A document and its score; scores of one query can be compared, those of two can't."""
 
     document: IndexDocument
@@ -108,14 +112,15 @@ def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, floa
 def bm25f(document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
     """BM25F of a document; `weights` has the inverse document frequency of each word of the query."""
     counts: dict[str, float] = {}
+    sought = [(word, f" {word} ") for word in weights]
     for name, field in FIELD_WEIGHTS.items():
         content: str = getattr(document.words, name)
         if not content:
             continue
         mean = statistics.mean_lengths.get(name) or 1.0
         scale = field.weight / (1.0 - field.b + field.b * count_words(content) / mean)
-        for word in weights:
-            if count := content.count(f" {word} "):
+        for word, spaced in sought:
+            if count := content.count(spaced):
                 counts[word] = counts.get(word, 0.0) + count * scale
     return sum(weights[word] * (K1 + 1.0) * count / (K1 + count) for word, count in counts.items())
 
@@ -155,14 +160,26 @@ def _definition_boost(query: Query, document: IndexDocument) -> float:
             owner = sum(1 for other in query.names if other != name and other in document.context)
             best = max(best, (4.0 if query.kind == "symbol" else 1.0) + (owner if qualified else 0.0))
         elif asked:
-            parts = {word for word in words(symbol) if word}
-            simple = {p for p in parts if p in asked}
-            if simple:
+            parts = _symbol_words(symbol)
+            if simple := parts & asked:
                 covered = len(simple) / len(asked)
                 # The whole of a compound is among its words too, and is not a part that the query could miss.
                 own = max(1, len(parts) - (1 if len(parts) > 1 else 0))
                 best = max(best, 1.5 * covered * min(1.0, len(simple) / own))
     return best
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _symbol_words(symbol: str) -> frozenset[str]:
+    return frozenset(word for word in words(symbol) if word)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _path_words(path: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Those of the file's stem, and those of its folder."""
+    whole = PurePosixPath(path)
+    stem, folder = whole.name.partition(".")[0], whole.parent.name
+    return frozenset(map(fold, words(stem))), frozenset(map(fold, words(folder)))
 
 
 def _is_path(asked: str, path: str) -> bool:
@@ -172,14 +189,12 @@ def _is_path(asked: str, path: str) -> bool:
 
 def _path_boost(query: Query, document: IndexDocument) -> float:
     """How well the path answers the query."""
-    path = PurePosixPath(document.path)
     if query.path:
         if _is_path(query.path, document.path):
             return 1.5
         if f"/{query.path.strip('/').lower()}/" in f"/{document.path.lower()}":
             return 3.0 if query.kind == "path" else 0.8
-    stem = {fold(p) for p in words(path.name.partition(".")[0])}
-    folder = {fold(p) for p in words(path.parent.name)}
+    stem, folder = _path_words(document.path)
     hits = sum(1 for term in query.terms if term & stem)
     near = sum(1 for term in query.terms if term & folder and not term & stem)
     return (0.5 * hits + 0.2 * near) / max(1, len(query.terms))
@@ -188,10 +203,18 @@ def _path_boost(query: Query, document: IndexDocument) -> float:
 def _saturate(ranked: Sequence[Ranked], limit: int) -> list[Ranked]:
     seen: Counter[tuple[str, str]] = Counter()
     kept: list[Ranked] = []
+    best: list[float] = []  # a heap of the highest `limit` scores that were kept
     for entry in ranked:
+        if len(best) == limit and entry.score <= best[0]:
+            break
         key = (entry.document.repo, entry.document.path)
         if seen[key] < MAX_CHUNKS_PER_FILE and entry.score > 0.0:
-            kept.append(Ranked(entry.document, entry.score * _SATURATION[seen[key]]))
+            score = entry.score * _SATURATION[seen[key]]
+            kept.append(Ranked(entry.document, score))
             seen[key] += 1
+            if len(best) < limit:
+                heapq.heappush(best, score)
+            else:
+                heapq.heappushpop(best, score)
     kept.sort(key=lambda r: -r.score)
     return kept[:limit]
