@@ -94,3 +94,11 @@ def test_the_best_are_the_same_however_many_are_wanted() -> None:
     assert len(everything) > 60
     for limit in range(1, len(everything)):
         assert rank(query, documents, counted, limit) == everything[:limit]
+
+
+def test_a_file_that_speaks_of_it_in_many_places_comes_before_one_with_a_better_place() -> None:
+    often = [document("often.py", f"{one} {QUESTION.words[0]} attempt and more of it") for one in "abcdef"]
+    once = document("once.py", f"{QUESTION.words[0]} attempt, in short")
+    alone = paths([*often[:1], once], None)
+    assert alone == ["once.py", "often.py"]
+    assert paths([*often, once], None)[0] == "often.py"

@@ -7,7 +7,7 @@ word in the fields are weighed and normalised for length before they saturate to
 import heapq
 import itertools
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -40,6 +40,12 @@ FIELD_WEIGHTS: Final = {
 }
 KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
 MAX_CHUNKS_PER_FILE: Final = 3
+FILE_WEIGHT: Final = 0.1
+FILE_CHUNKS: Final = 5
+"""What a chunk gets of the scores of the best chunks of its file, where prose is asked: a file that speaks of something
+in many places is about it."""
+FILE_AMONG: Final = 30
+"""The best chunks that count for their file: those that every backend finds."""
 _SATURATION: Final = (1.0, 0.85, 0.7)
 """What the first, second and third chunk of one file keep of their score."""
 PARTS_ONLY: Final = 0.25
@@ -74,6 +80,8 @@ def rank(
     scored = [Ranked(document, _score(query, document, weights, statistics)) for document in documents]
     # The order never hangs on the order of the candidates: two backends give the same list.
     scored.sort(key=_order)
+    if query.kind == "prose":
+        scored = _with_files(scored)
     if similarities is not None:
         scored = _with_meaning(query, scored, similarities)
     return _saturate(scored, limit)
@@ -81,6 +89,18 @@ def rank(
 
 def _order(ranked: Ranked) -> tuple[float, str, str, int]:
     return (-ranked.score, ranked.document.repo, ranked.document.path, ranked.document.start_line)
+
+
+def _with_files(scored: list[Ranked]) -> list[Ranked]:
+    of_file: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in scored[:FILE_AMONG]:
+        of_file[one.document.repo, one.document.path].append(one.score)
+    best = {file: sum(scores[:FILE_CHUNKS]) for file, scores in of_file.items()}
+    joined: list[Ranked] = []
+    for one in scored:
+        others = best.get((one.document.repo, one.document.path), 0.0) - one.score
+        joined.append(Ranked(one.document, one.score + FILE_WEIGHT * max(0.0, others)))
+    return sorted(joined, key=_order)
 
 
 def _with_meaning(query: Query, scored: list[Ranked], similarities: Similarities) -> list[Ranked]:

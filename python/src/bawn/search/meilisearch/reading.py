@@ -15,10 +15,12 @@ from bawn.search.meilisearch.stored import file_key, read_spelled, spelled, toke
 
 WHOLE_QUERY_LIMIT: Final = 120
 SINGLE_WORD_LIMIT: Final = 40
-"""Candidates for all words together, and for each alone."""
+"""Candidates for all words together, and for one alone."""
 
-_QUERY_WORDS: Final = 10
-"""Of a longer query Meilisearch takes no notice of the rest."""
+_TOGETHER: Final = 6
+_ALONE: Final = 8
+"""So many words are looked for together, and alone: the longest, since how rare a word is Meilisearch says afterwards.
+With all of a long question it takes half as long again, and finds what is no better."""
 _COUNTED_AT_ONCE: Final = 200
 _MOST_FILES: Final = 1_000_000
 _MOST_CHUNKS: Final = 20_000
@@ -48,17 +50,21 @@ class MeilisearchIndex:
         if not asked:
             return []
         within, beyond = self._resolve(scope_filter(scope))
-        # Of long words a query's meaning depends most: they are the rarest.
-        longest = sorted(asked, key=len, reverse=True)[:_QUERY_WORDS]
-        whole = " ".join(map(token, longest)) if len(asked) > 1 else _alone(asked[0])
-        queries = [{**_query(whole, within, beyond * WHOLE_QUERY_LIMIT), "matchingStrategy": "frequency"}]
+        longest = sorted(asked, key=len, reverse=True)
+        alone = longest[:_ALONE]
         if len(asked) > 1:
-            queries += [_query(_alone(word), within, beyond * SINGLE_WORD_LIMIT) for word in asked]
-        counting = [_count(word) for word in asked] if within.conditions else []
-        found = self._search([*queries, *counting, _count("")])
-        frequencies = found[len(queries) : -1] or found[len(queries) - len(asked) : len(queries)]
-        learned = {word: one.total_hits for word, one in zip(asked, frequencies, strict=True)}
-        self._counts.learn(found[-1].total_hits, learned)
+            together = _query(" ".join(map(token, longest[:_TOGETHER])), within, beyond * WHOLE_QUERY_LIMIT)
+            queries = [{**together, "matchingStrategy": "frequency"}]
+            queries += [_query(_alone(word), within, beyond * SINGLE_WORD_LIMIT) for word in alone]
+        else:
+            queries = [_query(_alone(asked[0]), within, beyond * WHOLE_QUERY_LIMIT)]
+        # How many chunks of a scope have a word is not how many have it.
+        found_alone = [] if within.conditions else alone
+        counted = [word for word in asked if word not in found_alone]
+        found = self._search([*queries, *map(_count, counted), _count("")])
+        learned = dict(zip(counted, found[len(queries) : -1], strict=True))
+        learned |= zip(found_alone, found[len(queries) - len(found_alone) : len(queries)], strict=True)
+        self._counts.learn(found[-1].total_hits, {word: one.total_hits for word, one in learned.items()})
         documents = {hit.id: _decode(hit) for one in found for hit in one.hits}
         chosen: dict[str, Hit] = {}
         for number, one in enumerate(found[: len(queries)]):
