@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -46,8 +46,17 @@ def one_core() -> tuple[str, ...]:
     return "taskset", "--cpu-list", str(max(os.sched_getaffinity(0)))
 
 
-def run_ours(index_dir: Path) -> tuple[float, float]:
-    """Seconds and MiB of `bawn index run` on one core.
+class Run(NamedTuple):
+    """What `bawn index run` took."""
+
+    seconds: float
+    mib: float
+    held_mib: float
+    """Without mapped files."""
+
+
+def run_ours(index_dir: Path) -> Run:
+    """`bawn index run` on one core.
 
     Raises:
         NotMeasured: it failed.
@@ -62,15 +71,19 @@ def run_ours(index_dir: Path) -> tuple[float, float]:
     if process.returncode:
         last = said.strip().splitlines()
         raise NotMeasured(f"`bawn index run` failed: {last[-1] if last else process.returncode}")
-    return perf_counter() - started, watch.mib
+    return Run(perf_counter() - started, watch.mib, watch.held_mib)
 
 
 def _ours(copy: Copy, scratch: Path, asked: Sequence[str]) -> Cost:
     index_dir = scratch / "indexing-embedded"
     ours.told("add", str(copy.folder), "--name", copy.label, "--index", str(index_dir))
-    seconds, mib = run_ours(index_dir)
-    again, _ = run_ours(index_dir)
-    return Cost(index_s=seconds, again_s=again, memory_mib=mib, question_ms=timed(ours.searching(index_dir), asked))
+    first, again = run_ours(index_dir), run_ours(index_dir)
+    return Cost(
+        index_s=first.seconds,
+        again_s=again.seconds,
+        memory_mib=first.mib,
+        question_ms=timed(ours.searching(index_dir), asked),
+    )
 
 
 def _ours_on_meilisearch(copy: Copy, scratch: Path, asked: Sequence[str]) -> Cost:
@@ -78,11 +91,10 @@ def _ours_on_meilisearch(copy: Copy, scratch: Path, asked: Sequence[str]) -> Cos
     with meilisearch.serving(scratch, one_core()) as server, Watch(server.process.pid) as watch:
         meilisearch.use(server, index_dir, "indexing")
         ours.told("add", str(copy.folder), "--name", copy.label, "--index", str(index_dir))
-        seconds, mib = run_ours(index_dir)
-        again, _ = run_ours(index_dir)
+        first, again = run_ours(index_dir), run_ours(index_dir)
         took = timed(ours.searching(index_dir), asked)
     # The two peaks need not be at one moment: together they are at most this.
-    return Cost(index_s=seconds, again_s=again, memory_mib=mib + watch.mib, question_ms=took)
+    return Cost(index_s=first.seconds, again_s=again.seconds, memory_mib=first.mib + watch.mib, question_ms=took)
 
 
 def _untouched(copy: Copy, scratch: Path, asked: Sequence[str]) -> Cost:

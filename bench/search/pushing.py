@@ -84,7 +84,7 @@ def _pushed(work: Path, index_dir: Path, number: int) -> tuple[float, float]:
     _commit(work)
     started = perf_counter()
     _git(work, "push", "--quiet", "origin", "main")
-    _, mib = run_ours(index_dir)
+    mib = run_ours(index_dir).mib
     search = ours.searching(index_dir)
     missing = [word for word, file in words.items() if not _finds(search, word, file.relative_to(work))]
     took = perf_counter() - started

@@ -1,5 +1,6 @@
 """Memory of a process and of all that it starts, looked at while they run."""
 
+from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 from typing import Final, Self
@@ -11,9 +12,9 @@ MIB: Final = 2**20
 
 
 class Watch:
-    """The most memory that some processes and their children had at one moment, as proportional set size.
+    """The most memory that some processes and their children had at one moment.
 
-    That counts each page once, whoever shares it, and the pages of mapped files that are in memory, too.
+    It counts each page once, whoever shares it, and the pages of mapped files that are in memory, too.
     """
 
     def __init__(self, *pids: int) -> None:
@@ -22,17 +23,26 @@ class Watch:
         self._thread = Thread(target=self._look, daemon=True)
         self.peak = 0
         """Bytes."""
+        self.held = 0
+        """Bytes without the pages of files, which the system takes back when it needs them."""
 
     def _look(self) -> None:
         ended = False
         while not ended:
             ended = self._ended.wait(_EVERY_S)
-            self.peak = max(self.peak, sum(_size(process) for root in self._roots for process in _tree(root)))
+            sizes = [_size(process.pid) for root in self._roots for process in _tree(root)]
+            self.peak = max(self.peak, sum(whole for whole, _ in sizes))
+            self.held = max(self.held, sum(whole - mapped for whole, mapped in sizes))
 
     @property
     def mib(self) -> float:
         """The peak in MiB."""
         return self.peak / MIB
+
+    @property
+    def held_mib(self) -> float:
+        """The peak without the pages of files, in MiB."""
+        return self.held / MIB
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -52,8 +62,11 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _size(process: psutil.Process) -> int:
+def _size(pid: int) -> tuple[int, int]:
+    """Proportional set size of a process in bytes, and how much of it is files'."""
     try:
-        return int(process.memory_full_info().pss)
-    except (psutil.Error, AttributeError):  # it is gone, or this system does not know
-        return 0
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+    except OSError:  # it is gone, or this system does not know
+        return 0, 0
+    found = {name: 1024 * int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines[1:])}
+    return found.get("Pss", 0), found.get("Pss_File", 0)

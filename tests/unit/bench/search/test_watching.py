@@ -29,6 +29,22 @@ def test_what_a_child_takes_counts() -> None:
     assert 60 < watch.mib < 200
 
 
+def test_pages_of_a_file_are_not_held(tmp_path: Path) -> None:
+    file = tmp_path / "mapped"
+    file.write_bytes(b"x" * (60 << 20))
+    program = (
+        f"import mmap; file = open({str(file)!r}, 'rb'); m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ); "
+        "sum(m[::4096]); print('ready', flush=True); input()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        with Watch(process.pid) as watch:
+            assert process.stdout.readline() == "ready\n"
+        process.communicate("\n")
+    assert watch.mib > 60 > watch.held_mib > 1
+
+
 def test_a_process_that_is_gone_takes_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         watch = Watch(process.pid)
