@@ -9,7 +9,7 @@ from bawn.bridge.app import make_bridge
 from bawn.bridge.local_token import install_token, token_path
 from bawn.bridge.settings import BridgeSettings, load
 from bawn.service.logs import configure
-from bawn.service.serving import check_port, leave, serve
+from bawn.service.serving import check_port, leave, run_loop, serve
 from bawn.service.settings import read_secret
 
 
@@ -29,7 +29,7 @@ def command(
     check_port(loaded.host, loaded.port)
     configure()
     click.echo(f"bawn bridge: http://127.0.0.1:{loaded.port}/ → {loaded.gateway_url}", err=True)
-    asyncio.run(_serve(loaded, key, token))
+    run_loop(_serve(loaded, key, token))
     leave()
 
 

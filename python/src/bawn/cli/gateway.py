@@ -1,6 +1,5 @@
 """`bawn gateway`: run the gateway, or check its settings."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import click
 from bawn.gateway.check import problems
 from bawn.gateway.settings import GatewaySettings
 from bawn.service import logs
-from bawn.service.serving import leave
+from bawn.service.serving import leave, run_loop
 from bawn.service.settings import read_settings
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -30,7 +29,7 @@ def command(settings_file: Path | None, check_file: Path | None) -> None:
         logs.configure()
         from bawn.gateway.app import run  # two seconds of imports that `--check` does without
 
-        asyncio.run(run(settings))
+        run_loop(run(settings))
         leave()
 
 

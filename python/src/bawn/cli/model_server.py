@@ -1,6 +1,5 @@
 """`bawn model-server`."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ import msgspec
 from bawn.model_server.server import check, run
 from bawn.model_server.settings import ModelServerSettings
 from bawn.service import logs
-from bawn.service.serving import leave
+from bawn.service.serving import leave, run_loop
 from bawn.service.settings import read_settings
 
 
@@ -32,4 +31,4 @@ def command(
         click.echo("These settings can work.")
         return
     logs.configure()
-    leave(asyncio.run(run(settings)))
+    leave(run_loop(run(settings)))
