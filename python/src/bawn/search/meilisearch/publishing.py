@@ -68,7 +68,7 @@ class MeilisearchPublisher:
         self._reader = MeilisearchIndex(server, self._target)
         self._pending: list[_Pending] = []
         self._touched: dict[str, int] = {}
-        """Files by their key; what their chunks are marked with now, 0 for a file that was taken out."""
+        """Files that the index had, by their key; what their chunks are marked with now, 0 for a file that goes."""
         self._published = 0
         server.settle([name, standby(name)])
         if rebuild:
@@ -121,7 +121,8 @@ class MeilisearchPublisher:
         self._published = max(self._published + 1, time.time_ns() // 1000)
         made = file_documents(repo, path, documents, self._published)
         lines = _encoder.encode_lines(made)
-        self._touched[file_key(repo, path)] = self._published if made else 0
+        if old_blob is not None:
+            self._touched[file_key(repo, path)] = self._published if made else 0
         self._pending.append(_Pending(self._spool.tell(), len(lines), len(made)))
         self._spool.write(lines)
 
