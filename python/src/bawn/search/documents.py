@@ -68,16 +68,12 @@ def count_words(field: str) -> int:
 
 def field_words(path: str, context: str, symbols: list[str], text: str) -> Words:
     """The words under which a chunk is found; `context` counts as identifiers that the text does not repeat."""
-    plain: list[str] = []
-    parts: list[str] = words(context[:_MAX_TOKENIZED])
-    for whole, split in tokens(text[:_MAX_TOKENIZED]):
-        plain.append(whole)
-        parts.extend(split)
+    found = tokens(text[:_MAX_TOKENIZED])
     stem = PurePosixPath(path)
     return Words(
         symbols=join_words([word for symbol in symbols for word in words(symbol)]),
         # The stem counts twice: `retry.py` is more about retries than `retry/x.py`.
         path=join_words(words(path) + words(stem.name.partition(".")[0])),
-        identifiers=join_words(parts),
-        text=join_words(plain),
+        identifiers=join_words([*words(context[:_MAX_TOKENIZED]), *(part for _, parts in found for part in parts)]),
+        text=join_words([whole for whole, _ in found]),
     )

@@ -1,7 +1,6 @@
 """Words of code: identifiers split into lower-case parts, with the whole kept beside them."""
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -55,21 +54,14 @@ def _words_of(token: str) -> tuple[str, tuple[str, ...]]:
     return whole[:MAX_WORD], tuple(fold(p)[:MAX_WORD] for p in parts if len(p) > 1)
 
 
-def tokens(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def tokens(text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Every word of `text` as (whole, parts), folded; `parts` is empty where the word is not a compound.
 
     The whole of a compound leaves its separators out: `read_file`, `readFile` and `read-file` are one word.
     """
-    for match in _TOKEN.finditer(text):
-        whole, parts = _words_of(match.group())
-        if whole:
-            yield whole, parts
+    return [found for found in map(_words_of, _TOKEN.findall(text)) if found[0]]
 
 
 def words(text: str) -> list[str]:
     """Wholes and parts of every word of `text`, in order and with repeats."""
-    found: list[str] = []
-    for whole, parts in tokens(text):
-        found.append(whole)
-        found.extend(parts)
-    return found
+    return [word for whole, parts in tokens(text) for word in (whole, *parts)]

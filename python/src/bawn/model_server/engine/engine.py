@@ -15,6 +15,7 @@ from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.draft_model import DraftModel
 from bawn.model_server.engine.generation import Generation
 from bawn.model_server.engine.options import EngineOptions
+from bawn.model_server.engine.outbox import Outbox
 from bawn.model_server.engine.runtime import Aborted, EngineFault, Runtime
 from bawn.model_server.engine.scheduler import Run, Scheduler
 from bawn.model_server.engine.sequence import GenerationRequest, Output, Sequence
@@ -60,6 +61,7 @@ class Engine:
         self._changed = asyncio.Event()  # loading is over, or the engine has failed
         self._failed = asyncio.Event()
         self._poster = Poster()
+        self._outbox = Outbox(self._poster)
         self._thread = threading.Thread(target=self._main, name=THREAD, daemon=True)
 
     def start(self) -> None:
@@ -210,7 +212,8 @@ class Engine:
                 slot.sequence.close()
                 slot.sequence = None
         for sequence in left:
-            self._poster.post(sequence.deliver, Output(error=error))
+            self._outbox.add(sequence, Output(error=error))
+        self._outbox.post()
 
     def _load_state(self, runtime: Runtime, scheduler: Scheduler) -> None:
         folder = self._options.state_dir
@@ -250,15 +253,11 @@ class Engine:
             if all(slot.sequence is None for slot in scheduler.slots):
                 self.line.wait(_IDLE_TICK_S)
                 continue
-            outputs: list[tuple[Sequence, Output]] = []
-            runs = self._decode(runtime, scheduler, batch, outputs)
-            self._sample(runtime, scheduler, runs, outputs)
-            if outputs:
-                self._poster.post(_deliver, outputs)
+            runs = self._decode(runtime, scheduler, batch)
+            self._sample(runtime, scheduler, runs)
+            self._outbox.post()
 
-    def _decode(
-        self, runtime: Runtime, scheduler: Scheduler, batch: Batch, outputs: list[tuple[Sequence, Output]]
-    ) -> list[Run]:
+    def _decode(self, runtime: Runtime, scheduler: Scheduler, batch: Batch) -> list[Run]:
         limit = batch.capacity
         while runs := scheduler.compose(batch, limit):
             started = monotonic()
@@ -283,7 +282,7 @@ class Engine:
             slot = runs[0].slot
             if slot.sequence is not None:
                 begun = slot.sequence.progress.generated_tokens > 0
-                outputs.append((slot.sequence, Output(finish="length") if begun else Output(error=InternalError())))
+                self._outbox.add(slot.sequence, Output(finish="length") if begun else Output(error=InternalError()))
             scheduler.release(slot)
         return []
 
@@ -302,9 +301,7 @@ class Engine:
                 self._fed_alone, self._can_wait = None, False
                 runtime.abort(False)
 
-    def _sample(
-        self, runtime: Runtime, scheduler: Scheduler, runs: list[Run], outputs: list[tuple[Sequence, Output]]
-    ) -> None:
+    def _sample(self, runtime: Runtime, scheduler: Scheduler, runs: list[Run]) -> None:
         for run in runs:
             sequence = run.slot.sequence
             if run.output is None or sequence is None or sequence.cancelled:
@@ -314,7 +311,7 @@ class Engine:
                 output = sequence.sample(runtime, run.output - len(run.draft) + right)
                 self.stats.generated_tokens += 1
                 if output.text or output.logprobs or output.finish is not None:
-                    outputs.append((sequence, output))
+                    self._outbox.add(sequence, output)
                 if output.finish is not None or right == len(run.draft) or sequence.tokens[-1] != run.draft[right]:
                     break
                 right += 1
@@ -329,11 +326,6 @@ class Engine:
 def _can_wait(run: Run) -> bool:
     sequence = run.slot.sequence
     return sequence is not None and sequence.request.kind != "fim" and sequence.progress.first_token is None
-
-
-def _deliver(outputs: list[tuple[Sequence, Output]]) -> None:
-    for sequence, output in outputs:
-        sequence.deliver(output)
 
 
 def _show_name(thread: threading.Thread) -> None:

@@ -22,17 +22,23 @@ class Generation:
         return self.sequence.progress
 
     async def outputs(self) -> AsyncGenerator[Output]:
-        """What comes, one output a token at most; tokens that bring nothing of their own are skipped.
+        """What comes, one output a token at most: what is there already comes as one, and tokens that bring nothing of
+        their own are skipped.
 
         Raises:
             RequestError: the engine could not finish.
         """
         while self.finish is None:
             output = await self._outputs.get()
-            if output.error is not None:
-                raise output.error
+            while not self._outputs.empty():
+                output = output.joined(self._outputs.get_nowait())
             self.finish = output.finish
-            yield output
+            if output.error is None:
+                yield output
+                continue
+            if output.text:
+                yield Output(output.text, logprobs=output.logprobs)
+            raise output.error
 
     def cancel(self) -> None:
         """Stop it: its slot is free before the next decode step. Does nothing when it has ended."""

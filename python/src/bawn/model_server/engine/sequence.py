@@ -60,12 +60,16 @@ class TokenLogprob(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """What one step brought to one generation; `finish` or `error` ends it."""
+    """What one token brought to one generation, or a few that came together; `finish` or `error` ends it."""
 
     text: str = ""
     finish: FinishReason | None = None
     error: RequestError | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
+
+    def joined(self, later: "Output") -> "Output":
+        """This and what came after it, as one."""
+        return Output(self.text + later.text, later.finish, later.error, self.logprobs + later.logprobs)
 
 
 class Progress(msgspec.Struct):
@@ -91,6 +95,8 @@ class Sequence:
         """Prompt and what was generated."""
         self.progress = Progress(prompt_tokens=len(request.tokens), submitted=monotonic())
         self.cancelled = False
+        self.heard_of = False
+        """Whether the event loop was given anything of it."""
         self.lookup = Lookup() if request.speculative else None
         self.chance = Chance()
         """Of what the prompt hints at."""

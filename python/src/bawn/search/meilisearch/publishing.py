@@ -25,8 +25,8 @@ from bawn.search.meilisearch.scoping import one_of, scope_filter
 from bawn.search.meilisearch.server import Hit, Server, Task
 from bawn.search.meilisearch.stored import ABOUT, About, about_document, file_documents, file_key, settings
 
-MOST_DOCUMENTS: Final = 4_000
-MOST_BYTES: Final = 8 * 1024 * 1024
+MOST_DOCUMENTS: Final = 8_000
+MOST_BYTES: Final = 32 * 1024 * 1024
 """Of one batch. Memory that Meilisearch needs for it is a multiple, and its limit for indexing is no cap."""
 _AT_ONCE: Final = 2
 """Batches in the queue, so that one is read while another is indexed."""

@@ -12,7 +12,7 @@ cuts it at 468 bytes.
 import hashlib
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -33,6 +33,7 @@ _DEFINED: Final = 1.5
 """As in the ranking: what a name that the chunk defines is worth where the word is all of it."""
 _GREATEST: Final = 2.5
 _LEAST: Final = 0.08
+_RANGE: Final = math.log(_GREATEST / _LEAST)
 _LENGTHS: Final = tuple(f"{name}_length" for name in FIELDS)
 _TAIL: Final = re.compile(r"(?=[^A-Za-z0-9])")
 
@@ -172,35 +173,47 @@ def about_document(about: About) -> dict[str, Any]:
 
 
 def _searchable(chunk: IndexDocument) -> dict[str, str]:
-    levels: dict[str, list[str]] = {}
-    for word, impact in _impacts(chunk).items():
-        levels.setdefault(_level(_level_of(impact)), []).append(token(word))
-    return {level: " ".join(of) for level, of in levels.items()}
+    """What each word of a chunk is worth to a query of this word alone, as the level that it lies in; but for how rare
+    it is, which is the same for all chunks."""
+    factor = KIND_FACTORS[chunk.kind]
+    weights, defined = _weights(chunk), _defined(chunk)
+    # Most words of a chunk have one of a few weights.
+    alike: defaultdict[float, list[str]] = defaultdict(list)
+    for word, weight in weights.items():
+        if word not in defined:
+            alike[weight].append(word)
+    levels: defaultdict[int, list[str]] = defaultdict(list)
+    for weight, some in alike.items():
+        levels[_level_of(factor * weight / (K1 + weight))] += map(token, some)
+    for word, share in defined.items():
+        if weight := weights.get(word):
+            levels[_level_of(factor * weight / (K1 + weight) * (1.0 + _DEFINED * share))].append(token(word))
+    return {_level(number): " ".join(some) for number, some in levels.items()}
 
 
-def _impacts(chunk: IndexDocument) -> dict[str, float]:
-    """What each word of a chunk is worth to a query of this word alone, but for how rare it is, which is the same for
-    all chunks."""
+def _weights(chunk: IndexDocument) -> dict[str, float]:
+    """The counts of each word in the fields, weighed and normalised for length as BM25F does before they saturate."""
     weights: dict[str, float] = {}
     for name, field in FIELD_WEIGHTS.items():
         own: list[str] = getattr(chunk.words, name).split()
         scale = field.weight / (1.0 - field.b + field.b * len(own) / _TYPICAL[name])
         for word, count in Counter(own).items():
             weights[word] = weights.get(word, 0.0) + count * scale
+    return weights
+
+
+def _defined(chunk: IndexDocument) -> dict[str, float]:
+    """The words of the names that a chunk defines, and how much of such a name each is at most."""
     defined: dict[str, float] = {}
     for symbol in chunk.symbols:
         parts = set(words(symbol))
         # The whole of a compound is among its words too.
         share = 1.0 / max(1, len(parts) - 1)
         defined.update({part: max(share, defined.get(part, 0.0)) for part in parts})
-    factor = KIND_FACTORS[chunk.kind]
-    return {
-        word: factor * weight / (K1 + weight) * (1.0 + _DEFINED * defined.get(word, 0.0))
-        for word, weight in weights.items()
-    }
+    return defined
 
 
 def _level_of(impact: float) -> int:
     """The level of an impact, 0 for the greatest; each is the same factor below the one before."""
-    level = int(math.log(_GREATEST / impact) / math.log(_GREATEST / _LEAST) * LEVELS)
+    level = int(math.log(_GREATEST / impact) / _RANGE * LEVELS)
     return max(0, min(LEVELS - 1, level))
