@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 
+from bawn.model_server.engine import outbox
 from bawn.model_server.engine.options import EngineOptions
 from bawn.model_server.engine.runtime import Runtime
 from support import tiny_gguf
@@ -22,6 +23,12 @@ HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "t
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return tiny_gguf.write(tmp_path / "alphabet.gguf", successors=tiny_gguf.ALPHABET)
+
+
+@pytest.fixture
+def ungathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each token goes out alone, so that steps can be held up after any."""
+    monkeypatch.setattr(outbox, "GATHERED_S", 0.0)
 
 
 async def events(response: httpx.Response) -> AsyncIterator[Any]:
@@ -47,7 +54,7 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
 
 
-async def test_a_stream_is_role_then_a_chunk_a_token_then_the_reason_the_usage_and_done(model: Path) -> None:
+async def test_a_stream_is_role_then_pieces_of_text_then_the_reason_the_usage_and_done(model: Path) -> None:
     async with server_on(model) as (client, _):
         body = HELLO | {"stream": True, "max_tokens": 5, "stream_options": {"include_usage": True}}
         async with client.stream("POST", CHAT, json=body) as response:
@@ -57,15 +64,16 @@ async def test_a_stream_is_role_then_a_chunk_a_token_then_the_reason_the_usage_a
     usage = found.pop()
     assert usage["choices"] == []
     assert usage["usage"]["completion_tokens"] == 5
-    assert [event["choices"][0]["delta"] for event in found] == [
-        {"role": "assistant", "content": ""},
-        *({"content": letter} for letter in "abcde"),
-        {},
-    ]
-    assert [event["choices"][0]["finish_reason"] for event in found] == [None] * 6 + ["length"]
+    role, *pieces, last = [event["choices"][0]["delta"] for event in found]
+    assert role == {"role": "assistant", "content": ""}
+    assert "".join(piece["content"] for piece in pieces) == "abcde"
+    assert all(piece["content"] for piece in pieces)
+    assert last == {}
+    assert [event["choices"][0]["finish_reason"] for event in found] == [None] * (len(found) - 1) + ["length"]
 
 
-async def test_the_first_token_reaches_the_client_before_the_second_is_made(model: Path) -> None:
+@pytest.mark.usefixtures("ungathered")
+async def test_a_token_reaches_the_client_before_the_next_is_made(model: Path) -> None:
     steps = Steps(allowed=1)
     async with server_on(model, steps=steps) as (client, engine):
         async with client.stream("POST", CHAT, json=HELLO | {"stream": True, "max_tokens": 3}) as response:
@@ -79,13 +87,14 @@ async def test_the_first_token_reaches_the_client_before_the_second_is_made(mode
             assert [event async for event in found][-1] == "[DONE]"
 
 
+@pytest.mark.usefixtures("ungathered")
 async def test_after_the_client_leaves_at_most_one_more_token_is_made(model: Path) -> None:
     steps = Steps(allowed=5)
     async with server_on(model, steps=steps) as (client, engine):
         async with client.stream("POST", CHAT, json=HELLO | {"stream": True}) as response:
-            found = events(response)
-            for _ in range(6):
-                await anext(found)
+            found, said = events(response), ""
+            while len(said) < 5:
+                said += (await anext(found))["choices"][0]["delta"]["content"]
         await seen(client, "requests_total{")
         steps.allow(20)
         await until(lambda: all(slot.state == "idle" for slot in engine.slots()))

@@ -58,6 +58,10 @@ async def test_tokens_that_come_fast_are_handed_over_together_the_first_and_the_
     last = await anext(outputs)
     assert (last.text, last.finish) == ("de", "stop")
     assert step(Output("slow"), 10 * GATHERED_S) == 4
+    assert step(Output("beside a prompt"), 0.001) == 4
+    box.post(at_once=True)
+    box.post(at_once=True)
+    assert post.calls == 5
 
 
 async def test_what_came_before_an_error_is_not_lost(clock: list[float]) -> None:

@@ -288,6 +288,8 @@ class Engine:
 
     def _step(self, runtime: Runtime, batch: Batch, runs: list[Run]) -> bool:
         """Decode. A client that leaves while hardly anything but its prompt is fed ends the step, and typing does."""
+        if any(run.slot.sequence is not None and run.slot.sequence.progress.first_token is None for run in runs):
+            self._outbox.post(at_once=True)  # a prompt takes a while
         largest = max(runs, key=lambda run: run.size)
         alone = len(runs) == 1 if runtime.memory.recurrent else largest.size > batch.size // 2
         with self._stepping:

@@ -26,10 +26,10 @@ class Outbox:
         if not sequence.heard_of or output.finish is not None or output.error is not None:
             self._urgent = sequence.heard_of = True
 
-    def post(self) -> None:
+    def post(self, *, at_once: bool = False) -> None:
         """Hand over what is there, in one call, if it has waited long enough or is not to wait."""
         now = monotonic()
-        if self._waiting and (self._urgent or now - self._posted >= GATHERED_S):
+        if self._waiting and (at_once or self._urgent or now - self._posted >= GATHERED_S):
             self._poster.post(_deliver, self._waiting)
             self._waiting, self._urgent, self._posted = [], False, now
 
