@@ -346,8 +346,10 @@ def test_of_a_file_that_is_being_replaced_readers_see_the_new_version_alone_and_
 
 
 def test_batches_keep_within_their_bounds_and_a_file_is_in_one() -> None:
-    pending = [publishing._Pending(0, 3_000_000, 10) for _ in range(5)] + [publishing._Pending(0, 1, 3_999)] * 2
-    pending.append(publishing._Pending(0, 9_000_000, 5_000))
+    size, documents = publishing.MOST_BYTES, publishing.MOST_DOCUMENTS
+    pending = [publishing._Pending(0, size * 3 // 8, 10) for _ in range(5)]
+    pending += [publishing._Pending(0, 1, documents - 1)] * 2
+    pending.append(publishing._Pending(0, size + 1, documents + 1))
     assert [len(batch) for batch in publishing.batches(pending)] == [2, 2, 1, 1, 1, 1]
 
 
