@@ -28,6 +28,7 @@ from bawn.search.meilisearch.stored import ABOUT, About, about_document, file_do
 MOST_DOCUMENTS: Final = 8_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 """Of one batch. Memory that Meilisearch needs for it is a multiple, and its limit for indexing is no cap."""
+_PIECE: Final = 256 * 1024
 _AT_ONCE: Final = 2
 """Batches in the queue, so that one is read while another is indexed."""
 _FILES_AT_ONCE: Final = 2_000
@@ -150,11 +151,17 @@ class MeilisearchPublisher:
         self._spool.seek(0)
         self._spool.truncate()
 
-    def _batches(self) -> Iterator[bytes]:
+    def _batches(self) -> Iterator[Iterator[bytes]]:
         for batch in batches(self._pending):
-            self._spool.seek(batch[0].start)
-            yield self._spool.read(sum(one.size for one in batch))
+            yield self._pieces(batch[0].start, sum(one.size for one in batch))
         self._spool.seek(0, 2)
+
+    def _pieces(self, start: int, size: int) -> Iterator[bytes]:
+        """A batch, never all of it in memory."""
+        self._spool.seek(start)
+        while piece := self._spool.read(min(size, _PIECE)):
+            size -= len(piece)
+            yield piece
 
     def _take_out(self, files: dict[str, int]) -> None:
         """Take out all chunks of `files` but those that have the mark beside their key."""

@@ -156,8 +156,8 @@ class Server:
         """
         self._ask("POST", path, msgspec.Raw, body=body)
 
-    def add(self, index: str, documents: bytes) -> Task:
-        """Put `documents`, one JSON object a line, into an index.
+    def add(self, index: str, documents: bytes | Iterable[bytes]) -> Task:
+        """Put `documents`, one JSON object a line, into an index; they may come in pieces, cut anywhere.
 
         Raises:
             RequestError: as in `search`.
@@ -234,10 +234,11 @@ class Server:
         answer: type[A],
         *,
         body: object = None,
-        lines: bytes | None = None,
+        lines: bytes | Iterable[bytes] | None = None,
         missing: bool = False,
     ) -> Any:
-        kind, content = "application/json", None if body is None else msgspec.json.encode(body)
+        kind = "application/json"
+        content: bytes | Iterable[bytes] | None = None if body is None else msgspec.json.encode(body)
         if lines is not None:
             kind, content = "application/x-ndjson", lines
         headers = {} if content is None else {"content-type": kind}
