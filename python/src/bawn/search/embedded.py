@@ -21,7 +21,7 @@ WHOLE_QUERY_LIMIT: Final = 120
 SINGLE_WORD_LIMIT: Final = 25
 """Candidates for all words together, and for one alone: rare words of a long question must not drown."""
 _ALONE: Final = 8
-"""So many words, the rarest, are looked for alone, too: what common ones find alone is never among the best."""
+"""So many words, the rarest, are looked for alone, too: with all of them the best were the same for 500 questions."""
 
 _WEIGHTS: Final = {"symbols": 3.0, "path": 1.5, "identifiers": 1.0, "text": 1.0}
 _HEAP: Final = 48_000_000  # bytes; the indexer shares a small host with the gateway

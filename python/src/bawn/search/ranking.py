@@ -191,7 +191,7 @@ def _definition_boost(query: Query, document: IndexDocument) -> float:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _symbol_words(symbol: str) -> frozenset[str]:
-    return frozenset(word for word in words(symbol) if word)
+    return frozenset(words(symbol))
 
 
 @lru_cache(maxsize=_REMEMBERED)

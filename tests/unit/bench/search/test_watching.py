@@ -19,13 +19,19 @@ child.communicate(b"end\\n")
 """
 
 
-def test_what_a_child_takes_counts() -> None:
+def _watched(program: str) -> Watch:
+    """A process, from its start until it says that it is ready."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         with Watch(process.pid) as watch:
             assert process.stdout.readline() == "ready\n"
         process.communicate("end\n")
+    return watch
+
+
+def test_what_a_child_takes_counts() -> None:
+    watch = _watched(PARENT)
     assert 60 < watch.mib < 200
 
 
@@ -36,12 +42,7 @@ def test_pages_of_a_file_are_not_held(tmp_path: Path) -> None:
         f"import mmap; file = open({str(file)!r}, 'rb'); m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ); "
         "sum(m[::4096]); print('ready', flush=True); input()"
     )
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout is not None
-        with Watch(process.pid) as watch:
-            assert process.stdout.readline() == "ready\n"
-        process.communicate("\n")
+    watch = _watched(program)
     assert watch.mib > 60 > watch.held_mib > 1
 
 

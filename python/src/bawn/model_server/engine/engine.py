@@ -288,7 +288,7 @@ class Engine:
 
     def _step(self, runtime: Runtime, batch: Batch, runs: list[Run]) -> bool:
         """Decode. A client that leaves while hardly anything but its prompt is fed ends the step, and typing does."""
-        if any(run.slot.sequence is not None and run.slot.sequence.progress.first_token is None for run in runs):
+        if any(map(_feeds, runs)):
             self._outbox.post(at_once=True)  # a prompt takes a while
         largest = max(runs, key=lambda run: run.size)
         alone = len(runs) == 1 if runtime.memory.recurrent else largest.size > batch.size // 2
@@ -325,9 +325,14 @@ class Engine:
                 scheduler.release(run.slot)
 
 
-def _can_wait(run: Run) -> bool:
+def _feeds(run: Run) -> bool:
+    """Whether it is of a prompt."""
     sequence = run.slot.sequence
-    return sequence is not None and sequence.request.kind != "fim" and sequence.progress.first_token is None
+    return sequence is not None and sequence.progress.first_token is None
+
+
+def _can_wait(run: Run) -> bool:
+    return _feeds(run) and run.slot.sequence is not None and run.slot.sequence.request.kind != "fim"
 
 
 def _show_name(thread: threading.Thread) -> None:
