@@ -20,8 +20,7 @@ SINGLE_WORD_LIMIT: Final = 40
 _TOGETHER: Final = 6
 _ALONE: Final = 8
 """So many words are looked for together, and alone: the longest, since how rare a word is Meilisearch says afterwards.
-With all of a long question it takes half as long again; one in seventy of its best eight
-is another then."""
+With all of a long question it takes half as long again, and one in seventy of the best eight is another."""
 _COUNTED_AT_ONCE: Final = 200
 _MOST_FILES: Final = 1_000_000
 _MOST_CHUNKS: Final = 20_000
