@@ -86,9 +86,12 @@ def test_what_is_published_is_visible_after_the_commit_and_nothing_of_it_before(
         publisher.replace("demo", "second.py", None, [chunk("demo", "second.py", "word second")])
         publisher.remove("demo", "first.py", "blob-1")
         assert {one.path for one in reader.candidates(["word"], EVERYWHERE)} == {"first.py"}
+        assert reader.candidates(["second"], EVERYWHERE) == []
         assert publisher.files("demo") == {"first.py": "blob-1"}
         publisher.commit()
         assert {one.path for one in reader.candidates(["word"], EVERYWHERE)} == {"second.py"}
+        assert {one.path for one in reader.candidates(["second"], EVERYWHERE)} == {"second.py"}
+        assert reader.statistics(["second"]).frequency == {"second": 1}
         assert publisher.files("demo") == {"second.py": "blob-1"}
 
 
@@ -419,7 +422,10 @@ def test_two_backends_rank_alike(
             ]
             for r in (store.reader() for store in stores)
         )
-        assert first[0][0] == second[0][0], text
+        # One counts the chunks that have a word in a field, one those that have it at all: two that are as good may
+        # change places.
+        assert first[0] in second[:2], text
+        assert second[0] in first[:2], text
         shares.append(len(set(first) & set(second)) / len(first))
     record_property("shared of the best ten", sum(shares) / len(shares))
     assert sum(shares) / len(shares) > 0.9

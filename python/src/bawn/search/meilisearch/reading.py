@@ -1,4 +1,4 @@
-"""An index of Meilisearch opened for reading: every question is one call, of several queries where it needs them."""
+"""An index of Meilisearch opened for reading: a question is two calls, of several queries each."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -17,10 +17,10 @@ WHOLE_QUERY_LIMIT: Final = 120
 SINGLE_WORD_LIMIT: Final = 40
 """Candidates for all words together, and for one alone."""
 
-_TOGETHER: Final = 6
+_TOGETHER: Final = 4
 _ALONE: Final = 8
-"""So many words are looked for together, and alone: the longest, since how rare a word is Meilisearch says afterwards.
-With all of a long question it takes half as long again, and one in seventy of the best eight is another."""
+"""So many words are looked for together, and alone: the rarest. With all of a long question it takes half as long
+again, and the best eight are the same."""
 _COUNTED_AT_ONCE: Final = 200
 _MOST_FILES: Final = 1_000_000
 _MOST_CHUNKS: Final = 20_000
@@ -45,29 +45,23 @@ class MeilisearchIndex:
         self._counts = Counts()
 
     def candidates(self, words: Sequence[str], scope: Scope) -> list[IndexDocument]:
-        """See `SearchBackend.candidates`. How frequent the words are comes with them, and is kept for `statistics`."""
-        asked = list(dict.fromkeys(words))
-        if not asked:
+        """See `SearchBackend.candidates`."""
+        # A word that nothing had may be there since the last push.
+        frequency, _ = self._frequencies(words, absent=False)
+        rarest = sorted((word for word, count in frequency.items() if count), key=lambda word: frequency[word])
+        if not rarest:
             return []
         within, beyond = self._resolve(scope_filter(scope))
-        longest = sorted(asked, key=len, reverse=True)
-        alone = longest[:_ALONE]
-        if len(asked) > 1:
-            together = _query(" ".join(map(token, longest[:_TOGETHER])), within, beyond * WHOLE_QUERY_LIMIT)
+        if len(rarest) > 1:
+            together = _query(" ".join(map(token, rarest[:_TOGETHER])), within, beyond * WHOLE_QUERY_LIMIT)
             queries = [{**together, "matchingStrategy": "frequency"}]
-            queries += [_query(_alone(word), within, beyond * SINGLE_WORD_LIMIT) for word in alone]
+            queries += [_query(_alone(word), within, beyond * SINGLE_WORD_LIMIT) for word in rarest[:_ALONE]]
         else:
-            queries = [_query(_alone(asked[0]), within, beyond * WHOLE_QUERY_LIMIT)]
-        # How many chunks of a scope have a word is not how many have it.
-        found_alone = [] if within.conditions else alone
-        counted = [word for word in asked if word not in found_alone]
-        found = self._search([*queries, *map(_count, counted), _count("")])
-        learned = dict(zip(counted, found[len(queries) : -1], strict=True))
-        learned |= zip(found_alone, found[len(queries) - len(found_alone) : len(queries)], strict=True)
-        self._counts.learn(found[-1].total_hits, {word: one.total_hits for word, one in learned.items()})
+            queries = [_query(_alone(rarest[0]), within, beyond * WHOLE_QUERY_LIMIT)]
+        found = self._search(queries)
         documents = {hit.id: _decode(hit) for one in found for hit in one.hits}
         chosen: dict[str, Hit] = {}
-        for number, one in enumerate(found[: len(queries)]):
+        for number, one in enumerate(found):
             limit = SINGLE_WORD_LIMIT if number else WHOLE_QUERY_LIMIT
             admitted = [hit for hit in one.hits if within.admits(documents[hit.id].path)]
             chosen.update({hit.id: hit for hit in admitted[:limit]})
@@ -75,18 +69,26 @@ class MeilisearchIndex:
 
     def statistics(self, words: Sequence[str]) -> Statistics:
         """See `SearchBackend.statistics`. A word's frequency is that of the fields together."""
-        frequency = {word: self._counts.word(word) for word in words}
-        unknown = [word for word, count in frequency.items() if count is None]
+        frequency, total = self._frequencies(words)
+        return Statistics(total, self._means(total), frequency)
+
+    def _frequencies(self, words: Sequence[str], *, absent: bool = True) -> tuple[dict[str, int], int]:
+        """How many chunks of the whole index have each of the words, and how many there are.
+
+        `absent`: what was learned lately of words that nothing has counts, too.
+        """
+        known = {word: self._counts.word(word) for word in words}
+        unknown = [word for word, count in known.items() if count is None or not (count or absent)]
+        frequency = {word: count or 0 for word, count in known.items()}
         total = self._counts.documents()
         for at in range(0, len(unknown) or (total is None), _COUNTED_AT_ONCE):
             some = unknown[at : at + _COUNTED_AT_ONCE]
-            *found, every = self._search([*(_count(word) for word in some), _count("")])
+            *found, every = self._search([*map(_count, some), _count("")])
             learned = {word: one.total_hits for word, one in zip(some, found, strict=True)}
             total = every.total_hits
             self._counts.learn(total, learned)
-            frequency.update(learned)
-        total = total or 0
-        return Statistics(total, self._means(total), {word: count or 0 for word, count in frequency.items()})
+            frequency |= learned
+        return frequency, total or 0
 
     def _means(self, total: int) -> dict[str, float]:
         known = self._counts.means(total)
