@@ -23,6 +23,7 @@ from bench.search.places import Place
 from bench.search.plan import Plan
 from bench.search.timing import WARM_UP, p95, questions, timed, told
 from bench.search.watching import Watch
+from support.meilisearch import as_packaged
 
 _SIZE: Final = 1_000_000_000
 _CHUNKS: Final = 1_000_000
@@ -58,7 +59,7 @@ def rows_on_meilisearch(plan: Plan) -> list[Row]:
     """With a Meilisearch server on the indexer's core; its own memory is told beside the indexer's."""
     with _folder(plan, "scale-meilisearch") as folder:
         try:
-            with meilisearch.serving(folder, one_core()) as server, Watch(server.process.pid) as watch:
+            with meilisearch.serving(folder, one_core(), as_packaged()) as server, Watch(server.process.pid) as watch:
                 index_dir = folder / "index"
                 meilisearch.use(server, index_dir, "scale")
                 found = _measured(plan, REMOTE, folder, index_dir)

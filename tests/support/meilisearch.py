@@ -1,6 +1,7 @@
 """A real Meilisearch on loopback, with a master key."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,17 +13,27 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.golden import golden_files
 from support.ports import free_port
 
 MASTER_KEY = "a-master-key-of-the-tests"
 ABSENT = "no Meilisearch: MEILISEARCH_BIN names no binary, and none is on PATH"
 _START_TIMEOUT_S = 30
+_OF_INDEXING = ("max_indexing_memory", "max_indexing_threads", "http_payload_size_limit")
+_SWITCHES = ("experimental_reduce_indexing_memory_usage",)
 
 
 def binary() -> Path | None:
     """The binary that `MEILISEARCH_BIN` names, or `meilisearch` on PATH."""
     named = os.environ.get("MEILISEARCH_BIN") or shutil.which("meilisearch")
     return Path(named).resolve() if named else None
+
+
+def as_packaged() -> list[str]:
+    """Options by which Meilisearch indexes as it does on the appliance: nixos-modules/search.nix."""
+    settings = json.loads(golden_files()["gateway-with-meilisearch/settings/meilisearch.json"])["settings"]
+    options = [f"--{name.replace('_', '-')}={settings[name]}" for name in _OF_INDEXING]
+    return [*options, *(f"--{name.replace('_', '-')}" for name in _SWITCHES if settings[name])]
 
 
 class Meilisearch:
@@ -47,10 +58,9 @@ class Meilisearch:
             "http-addr": f"127.0.0.1:{self.port}",
             "env": "production",
             "log-level": "WARN",
-            "max-indexing-memory": "256MiB",
-            "max-indexing-threads": "1",
         }
-        command = [str(self._program), "--no-analytics", *(f"--{name}={value}" for name, value in options.items())]
+        own = [f"--{name}={value}" for name, value in options.items()]
+        command = [str(self._program), "--no-analytics", *own, *as_packaged()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -59,8 +59,8 @@ class Meilisearch(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, prefix: tuple[str, ...] = ()) -> Generator[Meilisearch]:
-    """A server with its data below `folder`; `prefix` stands before its command line.
+def serving(folder: Path, prefix: tuple[str, ...] = (), options: Sequence[str] = ()) -> Generator[Meilisearch]:
+    """A server with its data below `folder`; `prefix` stands before its command line, and `options` are its end.
 
     Raises:
         NotMeasured: there is none, or it doesn't come up.
@@ -70,10 +70,9 @@ def serving(folder: Path, prefix: tuple[str, ...] = ()) -> Generator[Meilisearch
         raise NotMeasured("no server: `MEILISEARCH_BIN` names none, and none is on the path")
     port, key = free_port(), secrets.token_hex(16)
     place = Path(tempfile.mkdtemp(dir=folder))
-    # Memory and the rest as it comes; it is only kept from calling home.
     command = [
         *prefix, program, "--http-addr", f"127.0.0.1:{port}", "--db-path", str(place / "data"), "--no-analytics",
-        "--dump-dir", str(place / "dumps"), "--env", "production",
+        "--dump-dir", str(place / "dumps"), "--env", "production", *options,
     ]  # fmt: skip
     environment = os.environ | {"MEILI_MASTER_KEY": key}
     quiet = subprocess.DEVNULL

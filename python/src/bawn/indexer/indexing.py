@@ -24,8 +24,8 @@ from bawn.indexer.sources import Source, SourceFile, open_source
 from bawn.search.backend import IndexPublisher
 from bawn.search.documents import FORMAT, IndexDocument, field_words
 
-_COMMIT_BYTES: Final = 16_000_000
-_COMMIT_S: Final = 20.0
+_COMMIT_BYTES: Final = 20_000_000
+_COMMIT_S: Final = 30.0
 """A large first run becomes searchable in parts, and loses at most one when it dies."""
 
 

@@ -1,5 +1,6 @@
 """The index document: one chunk of a file, and the words under which it is found."""
 
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -69,11 +70,15 @@ def count_words(field: str) -> int:
 def field_words(path: str, context: str, symbols: list[str], text: str) -> Words:
     """The words under which a chunk is found; `context` counts as identifiers that the text does not repeat."""
     found = tokens(text[:_MAX_TOKENIZED])
-    stem = PurePosixPath(path)
     return Words(
         symbols=join_words([word for symbol in symbols for word in words(symbol)]),
-        # The stem counts twice: `retry.py` is more about retries than `retry/x.py`.
-        path=join_words(words(path) + words(stem.name.partition(".")[0])),
+        path=_path_words(path),
         identifiers=join_words([*words(context[:_MAX_TOKENIZED]), *(part for _, parts in found for part in parts)]),
         text=join_words([whole for whole, _ in found]),
     )
+
+
+@lru_cache(maxsize=16)
+def _path_words(path: str) -> str:
+    # The stem counts twice: `retry.py` is more about retries than `retry/x.py`.
+    return join_words(words(path) + words(PurePosixPath(path).name.partition(".")[0]))

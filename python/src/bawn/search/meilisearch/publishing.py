@@ -25,10 +25,10 @@ from bawn.search.meilisearch.scoping import one_of, scope_filter
 from bawn.search.meilisearch.server import Hit, Server, Task
 from bawn.search.meilisearch.stored import ABOUT, About, about_document, file_documents, file_key, settings
 
-MOST_DOCUMENTS: Final = 8_000
-MOST_BYTES: Final = 32 * 1024 * 1024
-"""Of one batch. Memory that Meilisearch needs for it is a multiple, and its limit for indexing is no cap: with these it
-keeps within the 512 MiB of its unit, and smaller ones take longer."""
+MOST_DOCUMENTS: Final = 24_000
+MOST_BYTES: Final = 80 * 1024 * 1024
+"""Of one batch. For each batch Meilisearch writes its list of words anew and touches most of its pages, the more the
+larger the index; and it refuses more than 100 MB."""
 _PIECE: Final = 256 * 1024
 _AT_ONCE: Final = 2
 """Batches in the queue, so that one is read while another is indexed."""
@@ -202,14 +202,13 @@ def _has(found: Any, wanted: Any) -> bool:
 def batches(pending: Iterable[_Pending]) -> Iterator[list[_Pending]]:
     """`pending` in batches within `MOST_DOCUMENTS` and `MOST_BYTES`; a file that is more is a batch of its own."""
     batch: list[_Pending] = []
+    documents = size = 0
     for one in pending:
-        if batch and (
-            sum(other.documents for other in batch) + one.documents > MOST_DOCUMENTS
-            or sum(other.size for other in batch) + one.size > MOST_BYTES
-        ):
+        if batch and (documents + one.documents > MOST_DOCUMENTS or size + one.size > MOST_BYTES):
             yield batch
-            batch = []
+            batch, documents, size = [], 0, 0
         batch.append(one)
+        documents, size = documents + one.documents, size + one.size
     if batch:
         yield batch
 
