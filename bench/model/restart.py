@@ -21,7 +21,7 @@ async def rows(plan: Plan) -> list[Row]:
     turns, first, last = plan.size(8, 4), plan.size(6000, 2500), plan.size(10000, 3500)
     for kind in KINDS:
         restarted, kept = Side("bawn"), Side("bawn", name="bawn, not restarted")
-        for run in range(plan.size(8, 1)):
+        for run in range(plan.size(16, 1)):
             session = trace(300 + run, measure(), turns=turns, first=first, last=last)
             before, after = _all_but_the_last(session), _last(session)
             with tempfile.TemporaryDirectory(prefix="bawn-bench-") as one, tempfile.TemporaryDirectory() as other:

@@ -102,12 +102,3 @@ def test_a_file_that_speaks_of_it_in_many_places_comes_before_one_with_a_better_
     alone = paths([*often[:1], once], None)
     assert alone == ["once.py", "often.py"]
     assert paths([*often, once], None)[0] == "often.py"
-
-
-def test_of_two_places_that_say_half_of_it_the_one_whose_file_says_the_other_half_comes_first() -> None:
-    half, other = "attempt", QUESTION.words[0]
-    a, b = document("a.py", f"one {half}"), document("b.py", f"two {half}")
-    again, more = document("a.py", f"{half} of something"), document("b.py", f"{half} of something")
-    assert paths([a, again, b, more], None)[0] == "a.py", "who says it first, all else being alike"
-    rest = document("b.py", f"{other} of something")
-    assert paths([a, again, b, rest], None)[0] == "b.py"

@@ -8,7 +8,7 @@ import heapq
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 from statistics import median
@@ -44,9 +44,6 @@ FILE_WEIGHT: Final = 0.1
 FILE_CHUNKS: Final = 5
 """What a chunk gets of the scores of the best chunks of its file, where prose is asked: a file that speaks of something
 in many places is about it."""
-FILE_WORDS_WEIGHT: Final = 0.6
-"""What it gets of what the words are worth that it lacks and others of its file have: what is asked is said in part by
-a function, and in part by what stands around it."""
 FILE_AMONG: Final = 30
 """The best chunks that count for their file: those that every backend finds."""
 _SATURATION: Final = (1.0, 0.85, 0.7)
@@ -69,8 +66,6 @@ class Ranked(msgspec.Struct, frozen=True, gc=False):
 
     document: IndexDocument
     score: float
-    words: Mapping[str, float] = {}
-    """What each word of the query that the document has is worth in it, before anything else counts."""
 
 
 def rank(
@@ -82,11 +77,11 @@ def rank(
 ) -> list[Ranked]:
     """The best `limit` of `documents`, best first, by their words, and by `similarities` where those are given."""
     weights = _inverse_frequencies(query, statistics)
-    scored = [_scored(query, document, weights, statistics) for document in documents]
+    scored = [Ranked(document, _score(query, document, weights, statistics)) for document in documents]
     # The order never hangs on the order of the candidates: two backends give the same list.
     scored.sort(key=_order)
     if query.kind == "prose":
-        scored = _with_files(query, scored)
+        scored = _with_files(scored)
     if similarities is not None:
         scored = _with_meaning(query, scored, similarities)
     return _saturate(scored, limit)
@@ -96,27 +91,16 @@ def _order(ranked: Ranked) -> tuple[float, str, str, int]:
     return (-ranked.score, ranked.document.repo, ranked.document.path, ranked.document.start_line)
 
 
-def _with_files(query: Query, scored: list[Ranked]) -> list[Ranked]:
-    scores: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    words: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+def _with_files(scored: list[Ranked]) -> list[Ranked]:
+    of_file: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for one in scored[:FILE_AMONG]:
-        file = _file(one)
-        scores[file].append(one.score)
-        for word, worth in one.words.items():
-            words[file][word] = max(worth, words[file].get(word, 0.0))
-    best = {file: sum(of[:FILE_CHUNKS]) for file, of in scores.items()}
-    together = {file: sum(of.values()) for file, of in words.items()}
+        of_file[one.document.repo, one.document.path].append(one.score)
+    best = {file: sum(scores[:FILE_CHUNKS]) for file, scores in of_file.items()}
     joined: list[Ranked] = []
     for one in scored:
-        file = _file(one)
-        others = max(0.0, best.get(file, 0.0) - one.score)
-        lacking = max(0.0, together.get(file, 0.0) - sum(one.words.values())) * _kind_factor(query, one.document)
-        joined.append(Ranked(one.document, one.score + FILE_WEIGHT * others + FILE_WORDS_WEIGHT * lacking, one.words))
+        others = best.get((one.document.repo, one.document.path), 0.0) - one.score
+        joined.append(Ranked(one.document, one.score + FILE_WEIGHT * max(0.0, others)))
     return sorted(joined, key=_order)
-
-
-def _file(ranked: Ranked) -> tuple[str, str]:
-    return ranked.document.repo, ranked.document.path
 
 
 def _with_meaning(query: Query, scored: list[Ranked], similarities: Similarities) -> list[Ranked]:
@@ -145,11 +129,8 @@ def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, floa
     return weights
 
 
-def bm25f(document: IndexDocument, weights: Mapping[str, float], statistics: Statistics) -> dict[str, float]:
-    """What each word is worth in a document, by BM25F, where it has the word; together that is the document's score.
-
-    `weights` has the inverse document frequency of each word of the query.
-    """
+def bm25f(document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
+    """BM25F of a document; `weights` has the inverse document frequency of each word of the query."""
     counts: dict[str, float] = {}
     sought = [(word, f" {word} ") for word in weights]
     for name, field in FIELD_WEIGHTS.items():
@@ -161,18 +142,18 @@ def bm25f(document: IndexDocument, weights: Mapping[str, float], statistics: Sta
         for word, spaced in sought:
             if count := content.count(spaced):
                 counts[word] = counts.get(word, 0.0) + count * scale
-    return {word: weights[word] * (K1 + 1.0) * count / (K1 + count) for word, count in counts.items()}
+    return sum(weights[word] * (K1 + 1.0) * count / (K1 + count) for word, count in counts.items())
 
 
-def _scored(query: Query, document: IndexDocument, weights: Mapping[str, float], statistics: Statistics) -> Ranked:
+def _score(query: Query, document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
     if query.kind == "path" and _is_path(query.path, document.path):
         # Whoever asks for a file wants it from its top.
-        return Ranked(document, 1_000.0 / (1.0 + document.start_line / 1_000.0))
-    worth = bm25f(document, weights, statistics)
-    score = sum(worth.values()) * (1.0 + _definition_boost(query, document) + _path_boost(query, document))
+        return 1_000.0 / (1.0 + document.start_line / 1_000.0)
+    score = bm25f(document, weights, statistics)
+    score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
     if query.wholes and not _has_name(query, document):
         score *= PARTS_ONLY
-    return Ranked(document, score * _kind_factor(query, document), worth)
+    return score * _kind_factor(query, document)
 
 
 def _has_name(query: Query, document: IndexDocument) -> bool:
