@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 import tantivy
@@ -22,7 +22,6 @@ SINGLE_WORD_LIMIT: Final = 25
 """Candidates for all words together, and for one alone: rare words of a long question must not drown."""
 _ALONE: Final = 8
 """So many words, the rarest, are looked for alone, too: with all of them the best were the same for 500 questions."""
-_MOST_COUNTED: Final = 50_000
 
 _WEIGHTS: Final = {"symbols": 3.0, "path": 1.5, "identifiers": 1.0, "text": 1.0}
 _HEAP: Final = 48_000_000  # bytes; the indexer shares a small host with the gateway
@@ -91,8 +90,6 @@ class EmbeddedIndex:
         self._stamp: tuple[int, int] | None = None
         self._searcher: tantivy.Searcher | None = None
         self._means: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
-        """Documents that have a word, of those that were asked for since the last commit."""
 
     def is_at(self, directory: Path) -> bool:
         """Whether the folder that was opened is what has this name now."""
@@ -108,7 +105,6 @@ class EmbeddedIndex:
                 request = {name: {"avg": {"field": f"{name}_length"}} for name in FIELDS}
                 answer = self._searcher.aggregate(tantivy.Query.all_query(), request)
                 self._means = {name: answer[name]["value"] or 0.0 for name in FIELDS}
-                self._counts = {}
                 self._stamp = stamp
             return self._searcher, self._means
 
@@ -138,7 +134,8 @@ class EmbeddedIndex:
         asked = list(dict.fromkeys(words))
         queries = [(self._any(asked), WHOLE_QUERY_LIMIT)]
         if len(asked) > 1:
-            rarest = sorted(asked, key=lambda word: max(searcher.doc_freq(field, word) for field in FIELDS))[:_ALONE]
+            frequency = _frequencies(searcher, asked)
+            rarest = sorted(asked, key=lambda word: frequency[word])[:_ALONE]
             queries += [(self._any([word]), SINGLE_WORD_LIMIT) for word in rarest]
         found: dict[tuple[int, int], tantivy.DocAddress] = {}
         for query, limit in queries:
@@ -157,23 +154,9 @@ class EmbeddedIndex:
         return _decoder.decode(searcher.doc(address)["document"][0])
 
     def statistics(self, words: Sequence[str]) -> Statistics:
-        """See `SearchBackend.statistics`. A word's frequency is that of the fields together."""
+        """See `SearchBackend.statistics`. A word's frequency is that of the field that has it most."""
         searcher, means = self._current()
-        frequency: dict[str, int] = {}
-        for word in words:
-            count = self._counts.get(word)
-            if count is None:
-                count = self._count(searcher, word)
-                self._counts[word] = count
-            frequency[word] = count
-        if len(self._counts) > _MOST_COUNTED:
-            self._counts = {}
-        return Statistics(searcher.num_docs, means, frequency)
-
-    def _count(self, searcher: tantivy.Searcher, word: str) -> int:
-        having = tantivy.Query.const_score_query(self._any([word]), 0.0)
-        found: Any = searcher.search(having, 1, count=True)
-        return found.count
+        return Statistics(searcher.num_docs, means, _frequencies(searcher, words))
 
     def _terms(self, field: str, prefix: str, within: tantivy.Query | None = None) -> list[tuple[str, int]]:
         searcher, _ = self._current()
@@ -231,6 +214,10 @@ class EmbeddedIndex:
     def file(self, repo: str, path: str) -> list[IndexDocument]:
         """See `SearchBackend.file`."""
         return sorted(self.documents([(repo, path)]), key=lambda d: d.start_line)
+
+
+def _frequencies(searcher: tantivy.Searcher, words: Sequence[str]) -> dict[str, int]:
+    return {word: max(searcher.doc_freq(field, word) for field in FIELDS) for word in words}
 
 
 class EmbeddedPublisher:

@@ -22,8 +22,6 @@ from bawn.search.identifiers import fold, words
 from bawn.search.query import Query
 
 K1: Final = 2.5
-PRESENCE: Final = 0.5
-"""What a word counts for however frequent it is, added to its inverse document frequency."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -127,7 +125,7 @@ def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, floa
     for word in query.words:
         frequency = min(statistics.frequency.get(word, 0), total)
         if frequency:
-            weights[word] = PRESENCE + math.log1p((total - frequency + 0.5) / (frequency + 0.5))
+            weights[word] = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
     return weights
 
 
