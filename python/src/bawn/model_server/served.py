@@ -1,5 +1,6 @@
 """The model as it is served: request bodies in, generation requests out."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import jinja2
 import msgspec
 
-from bawn.contracts.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound
+from bawn.contracts.errors import ContextLengthExceeded, InvalidRequest, ModelNotFound, RequestError
 from bawn.contracts.hints import Urgency
 from bawn.contracts.openai import ChatRequest, CompletionRequest, ModelCard
 from bawn.contracts.openai import Sampling as WireSampling
@@ -68,6 +69,20 @@ class ServedModel:
             except jinja2.TemplateError:
                 self._no_chat = "This model's chat template is not valid Jinja: use /v1/completions."
                 event(_log, "chat_template_invalid", level=logging.WARNING)
+        if self._prompter is not None:
+            self._rehearse()
+
+    def _rehearse(self) -> None:
+        """Read a request that has a tool, so that the first one of somebody's finds everything ready."""
+        function = {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
+        body = {
+            "model": self.name,
+            "messages": [{"role": "user", "content": "Look!"}],
+            "tools": [{"type": "function", "function": function}],
+        }
+        # A template that has no room for tools says so to whoever asks.
+        with contextlib.suppress(RequestError, jinja2.TemplateError):
+            self.chat(msgspec.json.encode(body), {})
 
     def chat(self, body: bytes, headers: Mapping[str, str]) -> Work:
         """Read a chat request.

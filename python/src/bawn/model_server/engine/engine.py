@@ -225,6 +225,8 @@ class Engine:
         except OSError as error:
             raise SettingsError(f"state_dir: {folder}: can't be read: {error.strerror or error}.") from error
         scheduler.cache.warm()
+        if scheduler.cache.used:
+            runtime.warm_up_beside(scheduler.cache.used)
         event(_log, "state_loaded", segments=len(scheduler.cache.tree), whole=whole)
 
     def _save_state(self, runtime: Runtime, scheduler: Scheduler) -> None:

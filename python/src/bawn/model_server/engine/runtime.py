@@ -13,9 +13,11 @@ from bawn.contracts.errors import SettingsError
 from bawn.model_server.engine.abort import Abort
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.candidates import Candidates
+from bawn.model_server.engine.grammar import Grammar
 from bawn.model_server.engine.memory import Memory
 from bawn.model_server.engine.native_log import native_log
 from bawn.model_server.engine.options import EngineOptions, physical_cores, sequences
+from bawn.model_server.engine.sampling import Sampler, Sampling
 from bawn.model_server.engine.vocabulary import Vocabulary
 from bawn.model_server.gpu.devices import hardware
 from bawn.model_server.gpu.offload import missing_layers, planned_layers
@@ -35,6 +37,7 @@ _KV_TYPES = {
 }
 _QUICK_S: Final = 0.1
 """A decode step of one token that takes longer is that of a large model on the CPU, whose prompts take long anyway."""
+_ANYTHING: Final = 'root ::= [^"]*'
 _FLASH_AUTO: Final = -1
 _FLASH_OFF: Final = 0
 
@@ -94,6 +97,7 @@ class Runtime:
         recurrent = llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model)
         self.memory = Memory(self._context, self.n_sequences, recurrent=bool(recurrent))
         self._abort = Abort(self._context)
+        self._is_quick = False
 
     def _load(self, options: EngineOptions, layers: int) -> Any:
         params = llama.llama_model_default_params()
@@ -187,7 +191,8 @@ class Runtime:
     def warm_up(self) -> None:
         """Decode one token, so that weights are in memory and kernels are ready when the first request comes.
 
-        Where that is quick, a whole batch is decoded, too, so that the memory that a prompt takes is there.
+        Where that is quick, a whole batch is decoded, too, so that the memory that a prompt takes is there. Then a
+        token is chosen under a grammar, as in every answer that may call tools.
 
         Raises:
             EngineFault: the model can't decode.
@@ -197,18 +202,32 @@ class Runtime:
         llama.llama_set_warmup(self._context, False)
         started = monotonic()
         self._decode_any(1)
-        if monotonic() - started < _QUICK_S:
-            self._decode_any(min(self.n_batch, self.n_ctx))
+        self._is_quick = monotonic() - started < _QUICK_S
+        self.warm_up_beside(0)
+        sampler = Sampler(Sampling(), self.vocabulary, [], Grammar(_ANYTHING, self.vocabulary))
+        sampler.sample(self._context, -1, self.candidates)
+        sampler.close()
+
+    def warm_up_beside(self, used: int) -> None:
+        """The second part of `warm_up`, once sequences hold `used` cells: a prompt takes more memory beside them.
+
+        Raises:
+            EngineFault: the model can't decode.
+        """
+        size = min(self.n_batch, self.n_ctx, self.n_cells - used)
+        if self._is_quick and size > 0:
+            self._decode_any(size)
 
     def _decode_any(self, size: int) -> None:
-        """Decode a token so many times, and forget it."""
-        batch = Batch(size, 1)
-        batch.add(0, 0, [self._any_token] * size, outputs=1)
+        """Decode a token so many times in a sequence of nobody's, and forget it."""
+        sequence = self.n_sequences - 1
+        batch = Batch(size, self.n_sequences)
+        batch.add(sequence, 0, [self._any_token] * size, outputs=1)
         fits = self.decode(batch)
         llama.llama_synchronize(self._context)
-        self.memory.clear_all()
+        self.memory.clear(sequence)
         if not fits:
-            raise EngineFault("the warm-up found no room in an empty context")
+            raise EngineFault("the warm-up found no room")
 
     @property
     def _any_token(self) -> int:
