@@ -64,13 +64,24 @@ def until_it_finds(
 def start_tailscaled(hosts: TailnetHosts) -> None:
     laptop = hosts.machines["ada"]
     laptop.succeed("systemctl start tailscaled.service")
-    # While it still looks for Headscale, the connections of whatever asks it for more may be closed under it.
     laptop.wait_until_succeeds("tailscale status --json | jq --exit-status '.Self.Online'", timeout=30)
 
 
+def log_out(hosts: TailnetHosts) -> None:
+    # Tailscale closes its own connections when its interface goes, at times the one by which it tells Headscale: the
+    # command fails then, and the laptop is logged out all the same. The doctor is asked whether it is.
+    hosts.machines["ada"].execute("tailscale logout")
+
+
 def join_again(hosts: TailnetHosts) -> None:
-    key = scenarios.tailnet.make_key(hosts.headscale, "ada-laptop", again=True)
-    assert not scenarios.tailnet.join_laptop(hosts.laptop, "ada-laptop", key)
+    # For the same reason it may register twice by one key, which is refused the second time.
+    refused = ""
+    for _ in range(3):
+        key = scenarios.tailnet.make_key(hosts.headscale, "ada-laptop", again=True)
+        refused = scenarios.tailnet.join_laptop(hosts.laptop, "ada-laptop", key)
+        if not refused:
+            return
+    raise AssertionError(refused)
 
 
 def expire_the_laptop(hosts: TailnetHosts) -> None:
@@ -151,7 +162,7 @@ FAULTS = [
         start_tailscaled,
         {"ada": ("tailscaled", "tailscaled_absent")},
     ),
-    Fault("laptop logged out", on("ada", "tailscale logout"), join_again, {"ada": ("tailscaled", "needs_login")}),
+    Fault("laptop logged out", log_out, join_again, {"ada": ("tailscaled", "needs_login")}),
     Fault("laptop's key expired", expire_the_laptop, join_again, {"ada": ("tailscaled", "node_key_expired")}),
     Fault(
         "policy gives the laptop nothing",
