@@ -86,6 +86,7 @@ in
         max_indexing_memory = "${toString cfg.indexingMemoryMiB} MiB";
         # The host has one CPU, and searches must get through.
         max_indexing_threads = 1;
+        # More than the indexer's batches have: python/src/bawn/search/meilisearch/publishing.py.
         http_payload_size_limit = "96 MiB";
         # Without it each page that a batch touches is in memory until the batch is written: of a large index, more than
         # the cap. With it the system writes them when it needs the room. The database is a file with holes, then, that

@@ -23,7 +23,7 @@ from bawn.search.meilisearch.server import Server, TaskFailed, connect
 from bawn.search.meilisearch.stored import settings
 from support.gateway import running_gateway
 from support.indexes import index, register, write
-from support.meilisearch import MASTER_KEY, Meilisearch, running
+from support.meilisearch import MASTER_KEY, Meilisearch, as_packaged, running
 from support.stores import Store, chunk, embedded, of_meilisearch
 from support.until import until
 
@@ -351,6 +351,13 @@ def test_batches_keep_within_their_bounds_and_a_file_is_in_one() -> None:
     pending += [publishing._Pending(0, 1, documents - 1)] * 2
     pending.append(publishing._Pending(0, size + 1, documents + 1))
     assert [len(batch) for batch in publishing.batches(pending)] == [2, 2, 1, 1, 1, 1]
+
+
+def test_the_appliances_server_takes_the_largest_batch() -> None:
+    (limit,) = (one.partition("=")[2] for one in as_packaged() if one.startswith("--http-payload-size-limit="))
+    number, unit = limit.split()
+    assert unit == "MiB"
+    assert int(number) * 2**20 > publishing.MOST_BYTES
 
 
 CODE = "def function_{0}(argument):\n    return argument + {0}\n\n\n"

@@ -74,6 +74,28 @@ def join_laptop(machine, node, key, timeout_s=60):
     return f"status {status}: {words}" if status else ""
 
 
+def log_out(machine):
+    """Leave the tailnet.
+
+    Tailscale closes its own connections when its interface goes, at times the one by which it tells Headscale: the
+    command fails then, and the machine is logged out all the same.
+    """
+    machine.execute("tailscale logout")
+
+
+def join_laptop_again(headscale, machine, node):
+    """A laptop that was logged out joins as `node`, each time with a key of its own.
+
+    What closes connections (see `log_out`) may make it register twice by one key, which is refused the second time.
+    """
+    refused = ""
+    for _ in range(3):
+        refused = join_laptop(machine, node, make_key(headscale, node, again=True))
+        if not refused:
+            return
+    raise AssertionError(refused)
+
+
 def refuse_an_expired_key(headscale, laptop, key, expired):
     """An expired key lets nobody in; the same laptop joins with a fresh one."""
     headscale.wait_until_succeeds(f"test $(date +%s) -gt {expired}", timeout=60)

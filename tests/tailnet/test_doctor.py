@@ -61,27 +61,12 @@ def until_it_finds(
             return report
 
 
-def start_tailscaled(hosts: TailnetHosts) -> None:
-    laptop = hosts.machines["ada"]
-    laptop.succeed("systemctl start tailscaled.service")
-    laptop.wait_until_succeeds("tailscale status --json | jq --exit-status '.Self.Online'", timeout=30)
-
-
 def log_out(hosts: TailnetHosts) -> None:
-    # Tailscale closes its own connections when its interface goes, at times the one by which it tells Headscale: the
-    # command fails then, and the laptop is logged out all the same. The doctor is asked whether it is.
-    hosts.machines["ada"].execute("tailscale logout")
+    scenarios.tailnet.log_out(hosts.laptop)
 
 
 def join_again(hosts: TailnetHosts) -> None:
-    # For the same reason it may register twice by one key, which is refused the second time.
-    refused = ""
-    for _ in range(3):
-        key = scenarios.tailnet.make_key(hosts.headscale, "ada-laptop", again=True)
-        refused = scenarios.tailnet.join_laptop(hosts.laptop, "ada-laptop", key)
-        if not refused:
-            return
-    raise AssertionError(refused)
+    scenarios.tailnet.join_laptop_again(hosts.headscale, hosts.laptop, "ada-laptop")
 
 
 def expire_the_laptop(hosts: TailnetHosts) -> None:
@@ -159,7 +144,7 @@ FAULTS = [
     Fault(
         "laptop's tailscaled stopped",
         on("ada", "systemctl stop tailscaled.service"),
-        start_tailscaled,
+        on("ada", "systemctl start tailscaled.service"),
         {"ada": ("tailscaled", "tailscaled_absent")},
     ),
     Fault("laptop logged out", log_out, join_again, {"ada": ("tailscaled", "needs_login")}),

@@ -39,7 +39,7 @@ def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts
     try:
         assert hosts.accepted("bob", doors) == []
         # Somebody whom Headscale knows and the fleet does not.
-        bob.succeed("tailscale logout")
+        scenarios.tailnet.log_out(bob)
         user = json.loads(headscale.succeed("headscale users create stranger --output json"))["id"]
         key = json.loads(headscale.succeed(f"headscale preauthkeys create --user {user} --reusable --output json"))[
             "key"
@@ -51,8 +51,7 @@ def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts
             f"headscale users destroy --identifier {user} --force",
         )
     finally:
-        key = scenarios.tailnet.make_key(headscale, NODES["bob"], again=True)
-        assert not scenarios.tailnet.join_laptop(bob, NODES["bob"], key)
+        scenarios.tailnet.join_laptop_again(headscale, bob, NODES["bob"])
     scenarios.tailnet.until_it_connects(bob, *gateway)
 
 

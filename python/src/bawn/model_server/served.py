@@ -70,9 +70,9 @@ class ServedModel:
                 self._no_chat = "This model's chat template is not valid Jinja: use /v1/completions."
                 event(_log, "chat_template_invalid", level=logging.WARNING)
         if self._prompter is not None:
-            self._rehearse()
+            self._warm_up()
 
-    def _rehearse(self) -> None:
+    def _warm_up(self) -> None:
         """Read a request that has a tool, so that the first one of somebody's finds everything ready."""
         function = {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
         body = {

@@ -28,7 +28,7 @@ from bawn.search.meilisearch.stored import ABOUT, About, about_document, file_do
 MOST_DOCUMENTS: Final = 24_000
 MOST_BYTES: Final = 80 * 1024 * 1024
 """Of one batch. For each batch Meilisearch writes its list of words anew and touches most of its pages, the more the
-larger the index; and it refuses more than 100 MB."""
+larger the index; and it refuses what is over its limit, 96 MiB on the appliance."""
 _PIECE: Final = 256 * 1024
 _AT_ONCE: Final = 2
 """Batches in the queue, so that one is read while another is indexed."""
