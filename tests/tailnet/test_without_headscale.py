@@ -56,7 +56,7 @@ def records(hosts: TailnetHosts) -> list[dict[str, Any]]:
 
 
 def test_an_answer_comes_in_pieces_as_the_model_makes_them(hosts: TailnetHosts) -> None:
-    with hosts.streaming(tokens=200, within_s=60) as told:
+    with hosts.streaming(tokens=200, within_s=200) as told:
         pass
     assert (told["whole"], told["tokens"]) == (True, 200)
     # Were it held back anywhere on the way, its pieces would come together at its end.

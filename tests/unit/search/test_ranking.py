@@ -55,6 +55,18 @@ def test_a_test_that_is_near_does_not_come_before_a_source_that_is_as_near() -> 
     assert paths([test, A], {"test_a.py": 0.9, "a.py": 0.9}) == ["a.py", "test_a.py"]
 
 
+def test_what_only_declares_comes_after_the_code_that_it_declares() -> None:
+    declared = document("a.pyi", A.text)
+    assert paths([declared, B], None) == ["b.py", "a.pyi"]
+
+
+def test_one_rare_word_does_not_outweigh_several_that_are_less_rare() -> None:
+    query = read_query("retry backoff jitter")
+    of = Statistics(10_000, dict.fromkeys(FIELDS, 5.0), {"retry": 200, "backoff": 200, "jitter": 2})
+    rare, several = document("rare.py", "jitter and more of it"), document("several.py", "retry backoff of it here")
+    assert rank(query, [rare, several], of, 2)[0].document.path == "several.py"
+
+
 def test_the_meaning_is_asked_for_no_more_than_the_likeliest() -> None:
     many = [document(f"{number:04}.py", "next attempt") for number in range(MEANING_AMONG + 50)]
     asked: list[int] = []
@@ -83,7 +95,7 @@ def test_what_has_the_name_that_is_asked_for_comes_before_what_has_parts_of_it()
 
 
 def test_the_best_are_the_same_however_many_are_wanted() -> None:
-    # Files of one to six chunks, each chunk with the word some times among others: three of a file count, and less.
+    # Files of one to six chunks, each chunk with the word some times among others: five of a file count, each less.
     documents = [
         document(f"f{file}.py", f"chunk{number} " + "retry " * (1 + file * number % 5) + "other " * (file % 7))
         for file in range(40)

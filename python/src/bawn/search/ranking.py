@@ -21,7 +21,9 @@ from bawn.search.documents import IndexDocument, count_words
 from bawn.search.identifiers import fold, words
 from bawn.search.query import Query
 
-K1: Final = 2.5
+K1: Final = 2.8
+RARITY: Final = 0.7
+"""Power of the inverse document frequency: words of a question go together, and the rarest alone would decide."""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -34,20 +36,22 @@ class Field(msgspec.Struct, frozen=True):
 
 FIELD_WEIGHTS: Final = {
     "symbols": Field(4.0, 0.6),
-    "path": Field(1.6, 0.3),
-    "identifiers": Field(0.8, 0.75),
+    "path": Field(2.0, 0.35),
+    "identifiers": Field(1.3, 0.75),
     "text": Field(1.0, 0.75),
 }
-KIND_FACTORS: Final = {"source": 1.0, "test": 0.55, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
-MAX_CHUNKS_PER_FILE: Final = 3
-FILE_WEIGHT: Final = 0.1
-FILE_CHUNKS: Final = 5
+KIND_FACTORS: Final = {"source": 1.0, "test": 0.42, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
+_DECLARES: Final = (".pyi", ".d.ts", ".d.mts", ".d.cts")
+_DECLARATION: Final = 0.7
+"""What a file keeps that only declares what another has the code of."""
+FILE_WEIGHT: Final = 0.12
+FILE_CHUNKS: Final = 8
 """What a chunk gets of the scores of the best chunks of its file, where prose is asked: a file that speaks of something
 in many places is about it."""
 FILE_AMONG: Final = 30
 """The best chunks that count for their file: those that every backend finds."""
-_SATURATION: Final = (1.0, 0.85, 0.7)
-"""What the first, second and third chunk of one file keep of their score."""
+_SATURATION: Final = (1.0, 0.85, 0.75, 0.65, 0.6)
+"""What the first chunk of one file keeps of its score, the second, and so on; more of one file are not given."""
 PARTS_ONLY: Final = 0.25
 """What a chunk keeps of its score that has parts of the name that is asked for, and the name nowhere."""
 MEANING_AMONG: Final = 200
@@ -125,12 +129,12 @@ def _inverse_frequencies(query: Query, statistics: Statistics) -> dict[str, floa
     for word in query.words:
         frequency = min(statistics.frequency.get(word, 0), total)
         if frequency:
-            weights[word] = math.log1p((total - frequency + 0.5) / (frequency + 0.5))
+            weights[word] = math.log1p((total - frequency + 0.5) / (frequency + 0.5)) ** RARITY
     return weights
 
 
 def bm25f(document: IndexDocument, weights: dict[str, float], statistics: Statistics) -> float:
-    """BM25F of a document; `weights` has the inverse document frequency of each word of the query."""
+    """BM25F of a document; `weights` has what each word of the query counts."""
     counts: dict[str, float] = {}
     sought = [(word, f" {word} ") for word in weights]
     for name, field in FIELD_WEIGHTS.items():
@@ -164,7 +168,7 @@ def _has_name(query: Query, document: IndexDocument) -> bool:
 def _kind_factor(query: Query, document: IndexDocument) -> float:
     if document.kind in query.wants:
         return 1.0
-    factor = KIND_FACTORS[document.kind]
+    factor = KIND_FACTORS[document.kind] * (_DECLARATION if document.path.endswith(_DECLARES) else 1.0)
     # Who asks by a name looks for the code that has it; prose may well be answered by documentation.
     return factor * factor if query.kind == "symbol" else factor
 
@@ -228,7 +232,7 @@ def _saturate(ranked: Sequence[Ranked], limit: int) -> list[Ranked]:
         if len(best) == limit and entry.score <= best[0]:
             break
         key = (entry.document.repo, entry.document.path)
-        if seen[key] < MAX_CHUNKS_PER_FILE and entry.score > 0.0:
+        if seen[key] < len(_SATURATION) and entry.score > 0.0:
             score = entry.score * _SATURATION[seen[key]]
             kept.append(Ranked(entry.document, score))
             seen[key] += 1
