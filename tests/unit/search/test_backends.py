@@ -413,6 +413,7 @@ def test_two_backends_rank_alike(
     for store in stores:
         index(store.index_dir, Path(bawn.__file__).parent)
     shares: list[float] = []
+    other: list[str] = []
     for text in QUERIES:
         query = read_query(text)
         first, second = (
@@ -422,7 +423,10 @@ def test_two_backends_rank_alike(
             ]
             for r in (store.reader() for store in stores)
         )
-        assert first[0][0] == second[0][0], text
+        # One counts how many chunks have a word, one reckons it: what is as good as another may change places with it.
+        assert first[0][0] in {path for path, _ in second[:2]}, text
+        other += [text] if first[0][0] != second[0][0] else []
         shares.append(len(set(first) & set(second)) / len(first))
     record_property("shared of the best ten", sum(shares) / len(shares))
+    assert len(other) <= 1, other
     assert sum(shares) / len(shares) > 0.9

@@ -1,6 +1,7 @@
 """An index of Meilisearch opened for reading: a question is two calls, of several queries each."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -14,13 +15,15 @@ from bawn.search.meilisearch.server import Found, Hit, Server
 from bawn.search.meilisearch.stored import file_key, read_spelled, spelled, token
 
 WHOLE_QUERY_LIMIT: Final = 120
-SINGLE_WORD_LIMIT: Final = 40
-"""Candidates for all words together, and for one alone."""
+PAIR_LIMIT: Final = 20
+SINGLE_WORD_LIMIT: Final = 30
+"""Candidates for all words together, for two of them, and for one alone."""
 
 _TOGETHER: Final = 4
-_ALONE: Final = 8
-"""So many words are looked for together, and alone: the rarest. With all of a long question it takes half as long
-again, and the best eight are the same."""
+"""So many words are looked for together, the rarest."""
+_IN_PAIRS: Final = 8
+"""So many are looked for two and two, each with the next less rare. No query of Meilisearch adds up what several words
+are worth: a chunk that has some words of a long question, none of them rare, is found so."""
 _COUNTED_AT_ONCE: Final = 200
 _MOST_FILES: Final = 1_000_000
 _MOST_CHUNKS: Final = 20_000
@@ -53,16 +56,16 @@ class MeilisearchIndex:
             return []
         within, beyond = self._resolve(scope_filter(scope))
         if len(rarest) > 1:
-            together = _query(" ".join(map(token, rarest[:_TOGETHER])), within, beyond * WHOLE_QUERY_LIMIT)
-            queries = [{**together, "matchingStrategy": "frequency"}]
-            queries += [_query(_alone(word), within, beyond * SINGLE_WORD_LIMIT) for word in rarest[:_ALONE]]
+            asked = [(" ".join(map(token, rarest[:_TOGETHER])), WHOLE_QUERY_LIMIT)]
+            asked += [(_exactly(word), SINGLE_WORD_LIMIT) for word in rarest]
+            # Together they are looked for from the rarest on: the first two are a pair already.
+            asked += [(_exactly(*pair), PAIR_LIMIT) for pair in pairwise(rarest[1:_IN_PAIRS])]
         else:
-            queries = [_query(_alone(rarest[0]), within, beyond * WHOLE_QUERY_LIMIT)]
-        found = self._search(queries)
+            asked = [(_exactly(rarest[0]), WHOLE_QUERY_LIMIT)]
+        found = self._search(_query(words, within, beyond * limit) for words, limit in asked)
         documents = {hit.id: _decode(hit) for one in found for hit in one.hits}
         chosen: dict[str, Hit] = {}
-        for number, one in enumerate(found):
-            limit = SINGLE_WORD_LIMIT if number else WHOLE_QUERY_LIMIT
+        for (_, limit), one in zip(asked, found, strict=True):
             admitted = [hit for hit in one.hits if within.admits(documents[hit.id].path)]
             chosen.update({hit.id: hit for hit in admitted[:limit]})
         return _newest((hit, documents[hit.id]) for hit in chosen.values())
@@ -157,17 +160,23 @@ class MeilisearchIndex:
 
 
 def _query(words: str, within: Filter, limit: int) -> dict[str, Any]:
-    return {"q": words, "filter": list(within.conditions), "hitsPerPage": limit, "attributesToRetrieve": _STORED}
+    return {
+        "q": words,
+        "matchingStrategy": "frequency",
+        "filter": list(within.conditions),
+        "hitsPerPage": limit,
+        "attributesToRetrieve": _STORED,
+    }
 
 
 def _count(word: str) -> dict[str, Any]:
     """A query that asks how many chunks have a word, or how many there are."""
-    return {"q": _alone(word) if word else "", "filter": [] if word else [_CHUNK], "hitsPerPage": 0}
+    return {"q": _exactly(word) if word else "", "filter": [] if word else [_CHUNK], "hitsPerPage": 0}
 
 
-def _alone(word: str) -> str:
-    """A query for a word and nothing like it: as a phrase it takes a third of the time."""
-    return f'"{token(word)}"'
+def _exactly(*words: str) -> str:
+    """What asks for each of some words and nothing like it: as a phrase a word takes a third of the time."""
+    return " ".join(f'"{token(word)}"' for word in words)
 
 
 def _mean(distribution: dict[str, int]) -> float:
