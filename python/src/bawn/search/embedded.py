@@ -157,7 +157,7 @@ class EmbeddedIndex:
         return _decoder.decode(searcher.doc(address)["document"][0])
 
     def statistics(self, words: Sequence[str]) -> Statistics:
-        """See `SearchBackend.statistics`. How many chunks have a word in any field is reckoned from each field's own."""
+        """See `SearchBackend.statistics`. In how many chunks a word is, is reckoned from those of each field."""
         searcher, means = self._current()
         return Statistics(searcher.num_docs, means, _frequencies(searcher, words))
 
