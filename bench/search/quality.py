@@ -21,8 +21,6 @@ from bench.search.plan import Plan
 from bench.search.tasks.every import TASKS
 from bench.search.tasks.task import Asked, Task
 
-PER_PROJECT: Final = 50
-"""Questions of each task to each project, at most."""
 GROUPS: Final = {False: "", True: ", held out"}
 ANSWERS: Final = KEPT / "bench" / "search-answers.jsonl"
 """Each question, and what each engine found: to look at where the ranking can be better."""
@@ -92,7 +90,7 @@ def measured(plan: Plan) -> tuple[Tally, list[str]]:
                 corpus = read_corpus(project)
             except NotThere as error:
                 raise NotMeasured(str(error)) from error
-            asked = [(task, task.ask(corpus, plan.size(PER_PROJECT, 10))) for task in TASKS]
+            asked = [(task, task.ask(corpus, plan.size(task.per_project, 10))) for task in TASKS]
             for number, group in enumerate(_by_copy(asked)):
                 files = group[0][1].files
                 label = f"{corpus.name}-{number}"

@@ -32,6 +32,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What ours must reach, beside the strong baseline."""
     by_file: bool = False
     """The answers are files, whatever their lines."""
+    per_project: int = 50
+    """Questions to each project, at most."""
 
 
 def sample(found: Sequence[A], most: int, *seed: str) -> list[A]:

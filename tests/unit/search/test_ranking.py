@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from bawn.search.backend import Statistics
 from bawn.search.documents import FIELDS, IndexDocument, Kind, field_words
 from bawn.search.query import read_query
@@ -58,6 +60,11 @@ def test_a_test_that_is_near_does_not_come_before_a_source_that_is_as_near() -> 
 def test_what_only_declares_comes_after_the_code_that_it_declares() -> None:
     declared = document("a.pyi", A.text)
     assert paths([declared, B], None) == ["b.py", "a.pyi"]
+
+
+def test_code_from_the_inside_of_something_long_is_not_behind_for_having_no_name() -> None:
+    inside, named = document("inside.py", A.text), msgspec.structs.replace(A, symbols=["unrelated"])
+    assert paths([named, inside], None) == ["inside.py", "a.py"]
 
 
 def test_one_rare_word_does_not_outweigh_several_that_are_less_rare() -> None:

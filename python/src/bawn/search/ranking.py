@@ -41,9 +41,14 @@ FIELD_WEIGHTS: Final = {
     "text": Field(1.0, 0.75),
 }
 KIND_FACTORS: Final = {"source": 1.0, "test": 0.42, "docs": 0.75, "vendored": 0.4, "generated": 0.4}
+DEFINED: Final = 1.2
+"""What a defined name adds to the score of its chunk, in shares of it, where its words are those of the question."""
 _DECLARES: Final = (".pyi", ".d.ts", ".d.mts", ".d.cts")
 _DECLARATION: Final = 0.7
 """What a file keeps that only declares what another has the code of."""
+_INSIDE: Final = 1.1
+"""What a chunk of source gets, where prose is asked, that defines no name: it is from the inside of something long, and
+has no name of its own to be found by."""
 FILE_WEIGHT: Final = 0.12
 FILE_CHUNKS: Final = 8
 """What a chunk gets of the scores of the best chunks of its file, where prose is asked: a file that speaks of something
@@ -155,6 +160,8 @@ def _score(query: Query, document: IndexDocument, weights: dict[str, float], sta
         return 1_000.0 / (1.0 + document.start_line / 1_000.0)
     score = bm25f(document, weights, statistics)
     score *= 1.0 + _definition_boost(query, document) + _path_boost(query, document)
+    if query.kind == "prose" and document.kind == "source" and not document.symbols:
+        score *= _INSIDE
     if query.wholes and not _has_name(query, document):
         score *= PARTS_ONLY
     return score * _kind_factor(query, document)
@@ -189,7 +196,7 @@ def _definition_boost(query: Query, document: IndexDocument) -> float:
                 covered = len(simple) / len(asked)
                 # The whole of a compound is among its words too, and is not a part that the query could miss.
                 own = max(1, len(parts) - (1 if len(parts) > 1 else 0))
-                best = max(best, 1.5 * covered * min(1.0, len(simple) / own))
+                best = max(best, DEFINED * covered * min(1.0, len(simple) / own))
     return best
 
 

@@ -14,14 +14,14 @@ from bawn.search.meilisearch.scoping import Filter, one_of, scope_filter
 from bawn.search.meilisearch.server import Found, Hit, Server
 from bawn.search.meilisearch.stored import file_key, read_spelled, spelled, token
 
-WHOLE_QUERY_LIMIT: Final = 120
+WHOLE_QUERY_LIMIT: Final = 80
 PAIR_LIMIT: Final = 20
-SINGLE_WORD_LIMIT: Final = 30
+SINGLE_WORD_LIMIT: Final = 25
 """Candidates for all words together, for two of them, and for one alone."""
 
 _TOGETHER: Final = 4
 """So many words are looked for together, the rarest."""
-_IN_PAIRS: Final = 8
+_IN_PAIRS: Final = 5
 """So many are looked for two and two, each with the next less rare. No query of Meilisearch adds up what several words
 are worth: a chunk that has some words of a long question, none of them rare, is found so."""
 _COUNTED_AT_ONCE: Final = 200

@@ -21,7 +21,7 @@ import msgspec
 
 from bawn.search.documents import FIELDS, FORMAT, IndexDocument, count_words
 from bawn.search.identifiers import words
-from bawn.search.ranking import FIELD_WEIGHTS, K1, KIND_FACTORS
+from bawn.search.ranking import DEFINED, FIELD_WEIGHTS, K1, KIND_FACTORS
 
 LEVELS: Final = 32
 ABOUT: Final = "about"
@@ -29,8 +29,6 @@ ABOUT: Final = "about"
 
 _TYPICAL: Final = {"symbols": 3.0, "path": 10.0, "identifiers": 40.0, "text": 80.0}
 """Mean lengths of code in general: a level is for choosing candidates, and those of the index are for ranking them."""
-_DEFINED: Final = 1.5
-"""As in the ranking: what a name that the chunk defines is worth where the word is all of it."""
 _GREATEST: Final = 2.5
 _LEAST: Final = 0.08
 _RANGE: Final = math.log(_GREATEST / _LEAST)
@@ -184,7 +182,7 @@ def _searchable(chunk: IndexDocument) -> dict[str, str]:
         levels[_level_of(factor * weight / (K1 + weight))] += map(token, some)
     for word, share in defined.items():
         if weight := weights.get(word):
-            levels[_level_of(factor * weight / (K1 + weight) * (1.0 + _DEFINED * share))].append(token(word))
+            levels[_level_of(factor * weight / (K1 + weight) * (1.0 + DEFINED * share))].append(token(word))
     return {_NAMES[number]: _side_by_side(some) for number, some in levels.items()}
 
 
