@@ -70,6 +70,25 @@ PROJECTS: Final = (
         package=Package("npm", "undici", "8.13.1", "33cceb321835a0754c60a9ac681df71dddc2ee8aafd890f763414b51574182b5"),
         held_out=True,
     ),
+    # Of many that nobody had looked at, the smallest with a hundred test names to ask from: the others have few.
+    Project(  # Python
+        package=Package(
+            "pypi", "gunicorn", "27.0.1", "b1514965361c8b7e8107a80aa2a92636878df1ccfac6dd204a676426e04d9e3e"
+        ),
+        held_out=True,
+    ),
+    Project(  # Python
+        package=Package(
+            "pypi", "jsonschema", "4.26.0", "0c26707e2efad8aa1bfc5b7ce170f3fccc2e4918ff85989ba9ffa9facb2be326"
+        ),
+        held_out=True,
+    ),
+    Project(  # Python
+        package=Package(
+            "pypi", "setuptools", "84.2.1", "3ff8b3b5492a0aa66960f4419365a86b84e013070d4313e4d4a6894f5d64d6bc"
+        ),
+        held_out=True,
+    ),
 )
 """Questions are asked of these."""
 
