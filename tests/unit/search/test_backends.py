@@ -378,6 +378,16 @@ def test_ten_thousand_documents(store: Store) -> None:
     assert all(path.split("/")[1].endswith("7") and path.endswith("7.py") for path in some)
 
 
+def test_of_a_long_question_a_chunk_with_two_of_its_frequent_words_is_found(store: Store) -> None:
+    # For each word alone forty others come first.
+    texts = {f"{word}{number}.py": word for word in ("buffer", "cursor") for number in range(40)}
+    texts |= {f"{word}.py": word for word in ("apricot", "banana", "cherry")}
+    texts["both.py"] = "buffer cursor " + " ".join(f"filler{number}" for number in range(300))
+    store.publish("demo", {path: [chunk("demo", path, text)] for path, text in texts.items()})
+    asked = ["apricot", "banana", "cherry", "buffer", "cursor"]
+    assert "both.py" in {one.path for one in store.reader().candidates(asked, EVERYWHERE)}
+
+
 QUERIES = [
     "EmbeddedPublisher",
     "read_query",
@@ -425,6 +435,7 @@ def test_two_backends_rank_alike(
         )
         # One counts how many chunks have a word, one reckons it: what is as good as another may change places with it.
         assert first[0][0] in {path for path, _ in second[:2]}, text
+        assert second[0][0] in {path for path, _ in first[:2]}, text
         other += [text] if first[0][0] != second[0][0] else []
         shares.append(len(set(first) & set(second)) / len(first))
     record_property("shared of the best ten", sum(shares) / len(shares))
