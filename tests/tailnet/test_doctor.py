@@ -66,7 +66,7 @@ def log_out(hosts: TailnetHosts) -> None:
 
 
 def join_again(hosts: TailnetHosts) -> None:
-    scenarios.tailnet.join_laptop_again(hosts.headscale, hosts.laptop, "ada-laptop")
+    scenarios.tailnet.join_laptop(hosts.headscale, hosts.laptop, "ada-laptop", again=True)
 
 
 def expire_the_laptop(hosts: TailnetHosts) -> None:

@@ -44,14 +44,15 @@ def test_an_expired_node_and_one_of_a_stranger_reach_nothing(hosts: TailnetHosts
         key = json.loads(headscale.succeed(f"headscale preauthkeys create --user {user} --reusable --output json"))[
             "key"
         ]
-        assert not scenarios.tailnet.join_laptop(bob, "stranger", key)
+        refused = scenarios.tailnet.try_to_join(bob, "stranger", key)
+        assert not refused, refused
         assert hosts.accepted("bob", doors) == []
         headscale.succeed(
             f"headscale nodes delete --identifier {node_number(hosts, 'stranger')} --force",
             f"headscale users destroy --identifier {user} --force",
         )
     finally:
-        scenarios.tailnet.join_laptop_again(headscale, bob, NODES["bob"])
+        scenarios.tailnet.join_laptop(headscale, bob, NODES["bob"], again=True)
     scenarios.tailnet.until_it_connects(bob, *gateway)
 
 
