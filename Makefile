@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := python/.venv/bin
 PORTS ?= 8000 8700 8080
 ARGS ?=
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda bench-model bench-search golden lint format clean
@@ -24,7 +25,7 @@ up: ## keep the chain running until Ctrl-C
 	@exec $(BIN)/bawn up --ports $(PORTS) $(ARGS)
 
 test: setup ## every test; says which this machine could not run
-	@cd tests && ../$(BIN)/python -m pytest $(ARGS)
+	@cd tests && ../$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope $(ARGS)
 
 test-units: setup ## of them, the hosts' units under a real systemd: needs root, systemd-container and mmdebstrap
 	@cd tests && ../$(BIN)/python -m pytest units $(ARGS)

@@ -5,13 +5,27 @@ from collections import Counter
 
 import hypothesis  # early: its plugin would import it at the end of the run, where Python 3.11 can fail on it
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 from support.left_out import LEFT_OUT
+from support.workers import hosts_first, scheduling
 
 # CI judges a change, so that it tries the same examples each time; a developer's machine looks for new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Who runs what, where several workers run side by side."""
+    return scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The same, in each worker."""
+    if hasattr(config, "workerinput"):
+        hosts_first(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

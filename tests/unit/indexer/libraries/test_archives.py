@@ -56,16 +56,16 @@ GOOD = tar_gz({"p-1/README.md": "# P\n"})
 @pytest.mark.parametrize(
     ("archive", "reason"),
     [
-        (b"", "is no .tar.gz and no .zip"),
-        (b"<html>not found</html>", "is no .tar.gz and no .zip"),
-        (GOOD[: len(GOOD) // 2], "is damaged"),
-        (b"\x1f\x8b" + bytes(100), "is damaged"),
-        (b"PK\3\4" + bytes(100), "is damaged"),
-        (tar_gz({"../evil/README.md": "x"}), "leads out of it"),
-        (tar_gz({"/etc/README.md": "x"}), "leads out of it"),
-        (tar_gz({"p-1/docs/../../../README.md": "x"}), "leads out of it"),
-        (zip_of({"../README.md": "x"}), "leads out of it"),
-        (zip_of({"p\\..\\README.md": "x"}), "leads out of it"),
+        pytest.param(b"", "is no .tar.gz and no .zip", id="nothing"),
+        pytest.param(b"<html>not found</html>", "is no .tar.gz and no .zip", id="a page"),
+        pytest.param(GOOD[: len(GOOD) // 2], "is damaged", id="half a .tar.gz"),
+        pytest.param(b"\x1f\x8b" + bytes(100), "is damaged", id="the head of a .tar.gz"),
+        pytest.param(b"PK\3\4" + bytes(100), "is damaged", id="the head of a .zip"),
+        pytest.param(tar_gz({"../evil/README.md": "x"}), "leads out of it", id="a .tar.gz with .. in front"),
+        pytest.param(tar_gz({"/etc/README.md": "x"}), "leads out of it", id="a .tar.gz with a path from the root"),
+        pytest.param(tar_gz({"p-1/docs/../../../README.md": "x"}), "leads out of it", id="a .tar.gz with .. within"),
+        pytest.param(zip_of({"../README.md": "x"}), "leads out of it", id="a .zip with .. in front"),
+        pytest.param(zip_of({"p\\..\\README.md": "x"}), "leads out of it", id="a .zip with backslashes"),
     ],
 )
 def test_an_archive_that_is_none_or_leads_out_is_refused(
