@@ -91,7 +91,7 @@ def test_a_model_server_whose_decode_loop_hangs_is_restarted(hosts: WiredHosts) 
         before = int(machine.property_of(unit, "NRestarts"))
         process = machine.outer_pid(unit)
         with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(hosts.chat, streams=1, tokens=2000)
+            asking = pool.submit(hosts.chat, streams=1, tokens=200)
             with frozen(decoding_thread(process)):
                 restarted_by_its_watchdog(machine, unit, before)
             asking.result(timeout=120)
