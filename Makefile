@@ -39,7 +39,7 @@ test-nix: setup ## of them, the flake, evaluated; Nix comes from Debian where it
 test-cuda: setup ## compile llama.cpp with CUDA (40 minutes, once), read it, and see it refuse or use the GPU
 	@cd tests && nice -n 19 ../$(BIN)/python -m cuda.build && ../$(BIN)/python -m pytest -s cuda $(ARGS)
 
-bench-model: setup ## the model server beside its peers: bench/results/model.json, docs/benchmarks.md (25 minutes)
+bench-model: setup ## the model server beside its peers: bench/results/model.json, docs/benchmarks.md (half an hour)
 	@$(BIN)/python -m bench.model $(ARGS)
 
 bench-search: setup ## code search beside its peers: bench/results/search.json, docs/benchmarks.md (2 hours)

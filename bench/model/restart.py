@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Awaitable, Callable
-from statistics import fmean
+from statistics import fmean, stdev
 
 from bench.client import Client
 from bench.model.agent_trace import ANSWER, KINDS
@@ -21,7 +21,7 @@ async def rows(plan: Plan) -> list[Row]:
     turns, first, last = plan.size(8, 4), plan.size(6000, 2500), plan.size(10000, 3500)
     for kind in KINDS:
         restarted, kept = Side("bawn"), Side("bawn", name="bawn, not restarted")
-        for run in range(plan.size(16, 1)):
+        for run in range(plan.size(32, 1)):
             session = trace(300 + run, measure(), turns=turns, first=first, last=last)
             before, after = _all_but_the_last(session), _last(session)
             with tempfile.TemporaryDirectory(prefix="bawn-bench-") as one, tempfile.TemporaryDirectory() as other:
@@ -35,8 +35,16 @@ async def rows(plan: Plan) -> list[Row]:
         what = f"{kind}: next turn after a restart, {last / 1000:g}k tokens"
         # Each run is another session, the same for both.
         for name, key, unit in (("fed", "fed", "tokens"), ("first token", "first", "ms")):
-            found.append(compared(f"{what}: {name}", key, restarted, kept, unit, "≤ 1 ×", of=fmean, said="mean"))
+            said = f"mean; the same session {_apart(restarted, kept, key, unit)}"
+            found.append(compared(f"{what}: {name}", key, restarted, kept, unit, "≤ 1 ×", of=fmean, said=said))
     return found
+
+
+def _apart(restarted: Side, kept: Side, key: str, unit: str) -> str:
+    """By how much the same session differs, with the standard error of that."""
+    apart = [one - other for one, other in zip(restarted.samples[key], kept.samples[key], strict=False)]
+    error = f" ± {stdev(apart) / len(apart) ** 0.5:.1f}" if len(apart) > 1 else ""
+    return f"{fmean(apart):+.1f}{error} {unit}" if apart else "on one side only"
 
 
 async def _served(serving: Serving, into: Side, *steps: Step) -> None:
