@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := python/.venv/bin
 PORTS ?= 8000 8700 8080
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-units test-tailnet test-nix test-cuda bench-model bench-search golden lint format clean

@@ -120,8 +120,8 @@ async def test_a_host_whose_address_in_the_tailnet_has_changed_says_so(tmp_path:
         moved = gateway_host(tmp_path, host="100.64.0.8", port=free_port())
         assert await code(moved.hops_of_service()) == "address_moved"
         own = gateway_host(tmp_path, host="100.64.0.9", port=free_port())
-        # No interface has the address here: the next hop fails, in one way or the other.
-        assert await code(own.hops_of_service()) in ("gateway_silent", "gateway_stopped")
+        # No interface has the address here: the next hop fails, in one way or another; a network may answer for it.
+        assert await code(own.hops_of_service()) in ("gateway_silent", "gateway_stopped", "not_the_gateway")
         assert await code(gpu_host(tmp_path, host="100.64.0.8")) == "address_moved"
     assert await code(gateway_host(tmp_path, host="100.64.0.9").hops_of_service()) == "tailscaled_silent"
 
