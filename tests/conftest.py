@@ -23,7 +23,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The same, in each worker."""
+    """In each of several workers: what takes longest first."""
     if hasattr(config, "workerinput"):
         hosts_first(items)
 

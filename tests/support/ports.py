@@ -9,6 +9,7 @@ _FIRST: Final = 10_000
 _LAST: Final = 32_000
 """Below those that the system gives to whoever connects."""
 _WORKERS: Final = 16
+_random: Final = random.SystemRandom()  # whatever a test seeds
 _given: set[int] = set()
 
 
@@ -19,8 +20,10 @@ def free_port() -> int:
     given the same, requests to the one would be answered by the other.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    if len(_given) > (_LAST - _FIRST) // _WORKERS // 2:
+        _given.clear()  # the first were given long ago
     while True:
-        port = random.randrange(_FIRST, _LAST, _WORKERS) + worker
+        port = _random.randrange(_FIRST, _LAST, _WORKERS) + worker
         if port in _given:
             continue
         with socket.socket() as probe:
