@@ -89,6 +89,29 @@ PROJECTS: Final = (
         ),
         held_out=True,
     ),
+    # And all others of those many that have as many and less than 6 MB: projects differ more than questions do.
+    Project(  # Python
+        package=Package("pypi", "scrapy", "2.19.0", "34130726582b64c91531162ab277c4053e558876d49ba219cb43679e71d80a87"),
+        held_out=True,
+    ),
+    Project(  # Python
+        package=Package("pypi", "pyramid", "2.1", "5a24bc1b5f9e0f0d1c0b6ddd1111e84c15dac44a07e3c1d24e74dd9bb4fc22eb"),
+        held_out=True,
+    ),
+    Project(  # Python, C
+        package=Package("pypi", "pillow", "13.0.0", "cdcd1ba258178f7356d74170c9a81ba4eab6a5d55748bc402a5a2a6fe6be3510"),
+        held_out=True,
+    ),
+    Project(  # Python, Rust
+        package=Package(
+            "pypi", "cryptography", "50.0.2", "7b46165bb56eb4704e2eaaf86f3c940d19154535d9b0ca7d6d590b04060e00d5"
+        ),
+        held_out=True,
+    ),
+    Project(  # Python
+        package=Package("pypi", "pytest", "9.2.0", "97c4f3b1f3c7414aa36465e09b8220f1d03627993bd51b1282e193753c80557b"),
+        held_out=True,
+    ),
 )
 """Questions are asked of these."""
 
