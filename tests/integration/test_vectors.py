@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from bawn.cli.main import cli
 from bawn.contracts.errors import NotFound, SettingsError
-from bawn.indexer.embedding import embed_all
+from bawn.indexer.embedding import beginning, embed_all
 from bawn.search.placement import use_embedding
 from bawn.search.tools import IndexSearch
 from bawn.search.vectors.settings import EmbeddingServer, EmbeddingSettings
@@ -126,6 +126,13 @@ async def test_a_text_of_more_tokens_than_the_model_takes_is_embedded_by_its_beg
         use_embedding(tmp_path / "index", settings(str(client.base_url)))
         assert await embedded(tmp_path / "index") == 2
     assert VectorReader(vectors_file(tmp_path / "index", "code"), "mini").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("tokens", "most", "kept"), [(1_000, 512, 486), (513, 512, 948), (512, 512, 950), (100, 512, 950), (0, 0, 500)]
+)
+def test_as_much_of_the_beginning_is_kept_as_will_fit(tokens: int, most: int, kept: int) -> None:
+    assert beginning("x" * 1_000, tokens, most) == "x" * kept
 
 
 async def test_search_answers_from_words_while_the_server_is_off_and_says_so(place: Path, tmp_path: Path) -> None:

@@ -175,6 +175,15 @@ class _Run:
         self._report(self._progress)
 
 
+def beginning(text: str, tokens: int, most: int) -> str:
+    """The beginning of a text of `tokens`, of which a model takes `most`: it says most of what a chunk is.
+
+    Half of it, where a server doesn't tell the counts. It may still be too long, and is shorter than the text.
+    """
+    share = 0.95 * min(1.0, most / tokens) if most > 0 and tokens > 0 else 0.5
+    return text[: int(share * len(text))]
+
+
 class _Servers:
     """Asks the first server that can be reached, and waits where all have too much to do."""
 
@@ -201,14 +210,13 @@ class _Servers:
     def _ask(self, texts: Sequence[str]) -> "Iterator[Vector | None]":
         try:
             yield from self._of_any(texts)
-        except ContextLengthExceeded:
+        except ContextLengthExceeded as error:
             if len(texts) > 1:
                 middle = len(texts) // 2
                 yield from self._ask(texts[:middle])
                 yield from self._ask(texts[middle:])
             elif len(texts[0]) > _LEAST_CHARACTERS:
-                # A chunk of few, long tokens: its beginning says most of what it is.
-                yield from self._ask([texts[0][: len(texts[0]) // 2]])
+                yield from self._ask([beginning(texts[0], error.prompt_tokens, error.context_tokens)])
             else:
                 yield None
 
