@@ -15,7 +15,7 @@ from bench.machine import load, machine, version
 from bench.page import PAGE, write_page
 from bench.peers.environment import KEPT, ROOT, pinned
 from bench.report import Results, Row, row, summary, table
-from bench.search import indexing, pushing, quality, scale
+from bench.search import indexing, pushing, quality, scale, vectors
 from bench.search.chart import chart
 from bench.search.engines import meilisearch
 from bench.search.plan import Plan
@@ -23,6 +23,7 @@ from bench.search.section import section
 
 PARTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "quality": quality.rows,
+    "vectors": vectors.rows,
     "indexing": indexing.rows,
     "pushing": pushing.rows,
     "scale": scale.rows,

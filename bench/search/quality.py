@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import msgspec
 
 from bench.peers.environment import KEPT
 from bench.report import Row, row
-from bench.search.corpora import lay, read_corpus
+from bench.search.corpora import Project, lay, read_corpus
 from bench.search.downloads import NotThere
 from bench.search.engines import embedding, meilisearch, ours, peers, ripgrep, strong
 from bench.search.engines.engine import Copy, Engine, NotMeasured
@@ -22,6 +22,7 @@ from bench.search.tasks.every import TASKS
 from bench.search.tasks.task import Asked, Task
 
 GROUPS: Final = {False: "", True: ", held out"}
+_WAYS: Final = {meilisearch.OURS: ", on Meilisearch", embedding.NAME: ", with vectors"}
 ANSWERS: Final = KEPT / "bench" / "search-answers.jsonl"
 """Each question, and what each engine found: to look at where the ranking can be better."""
 _DEPTH_OF_FILES: Final = 3 * DEPTH
@@ -73,10 +74,6 @@ def _engines(scratch: Path) -> Generator[tuple[list[Engine], dict[str, str]]]:
             found += [meilisearch.as_our_backend(server, scratch), meilisearch.untouched(server)]
         except NotMeasured as error:
             missing |= dict.fromkeys((meilisearch.OURS, meilisearch.UNTOUCHED), str(error))
-        try:
-            found.append(embedding.with_vectors(stack.enter_context(embedding.serving(scratch)), scratch))
-        except NotMeasured as error:
-            missing[embedding.NAME] = str(error)
         yield found, missing
 
 
@@ -85,23 +82,32 @@ def measured(plan: Plan) -> tuple[Tally, list[str]]:
     tally = Tally()
     with _engines(plan.scratch) as (engines, missing):
         tally.missing |= missing
-        for project in plan.projects:
-            try:
-                corpus = read_corpus(project)
-            except NotThere as error:
-                raise NotMeasured(str(error)) from error
-            asked = [(task, task.ask(corpus, plan.size(task.per_project, 10))) for task in TASKS]
-            for number, group in enumerate(_by_copy(asked)):
-                files = group[0][1].files
-                label = f"{corpus.name}-{number}"
-                folder = plan.scratch / "copies" / label
-                lay(files, folder)
-                for engine in engines:
-                    print(f"\r{label}: {engine.name} …\x1b[K", file=sys.stderr, end="", flush=True)
-                    _ask(engine, Copy(label, folder, files), corpus.name, project.held_out, group, tally)
-        print("\r\x1b[K", file=sys.stderr, end="", flush=True)
+        ask_all(plan, plan.projects, engines, tally)
         names = [*(engine.name for engine in engines), *missing]
-        return tally, sorted(names, key=lambda name: name not in (ours.NAME, meilisearch.OURS, embedding.NAME))
+        return tally, sorted(names, key=lambda name: name not in (ours.NAME, meilisearch.OURS))
+
+
+def ask_all(plan: Plan, projects: Iterable[Project], engines: Sequence[Engine], tally: Tally) -> None:
+    """Ask every engine all questions to some projects.
+
+    Raises:
+        NotMeasured: a package can't be had.
+    """
+    for project in projects:
+        try:
+            corpus = read_corpus(project)
+        except NotThere as error:
+            raise NotMeasured(str(error)) from error
+        asked = [(task, task.ask(corpus, plan.size(task.per_project, 10))) for task in TASKS]
+        for number, group in enumerate(_by_copy(asked)):
+            files = group[0][1].files
+            label = f"{corpus.name}-{number}"
+            folder = plan.scratch / "copies" / label
+            lay(files, folder)
+            for engine in engines:
+                print(f"\r{label}: {engine.name} …\x1b[K", file=sys.stderr, end="", flush=True)
+                _ask(engine, Copy(label, folder, files), corpus.name, project.held_out, group, tally)
+    print("\r\x1b[K", file=sys.stderr, end="", flush=True)
 
 
 def _by_copy(asked: Sequence[tuple[Task, Asked]]) -> list[list[tuple[Task, Asked]]]:
@@ -159,16 +165,15 @@ def task_rows(tally: Tally, names: Sequence[str], task: Task, held_out: bool) ->
             if name == ours.NAME:
                 continue
             bar = task.bar if name == strong.NAME and measure == task.measure else ""
-            found.append(_beside(tally, task, held_out, measure, ours.NAME, name, bar))
-    found.append(_beside(tally, task, held_out, task.measure, meilisearch.OURS, strong.NAME, task.bar))
+            found.append(beside(tally, task, held_out, measure, ours.NAME, name, bar))
+    found.append(beside(tally, task, held_out, task.measure, meilisearch.OURS, strong.NAME, task.bar))
     found.append(_distance(tally, task, held_out))
     return found
 
 
 def title(task: str, measure: str, held_out: bool, engine: str = ours.NAME) -> str:
     """The name of a row."""
-    on = ", on Meilisearch" if engine == meilisearch.OURS else ""
-    return f"{task}: {measure}{on}{GROUPS[held_out]}"
+    return f"{task}: {measure}{_WAYS.get(engine, '')}{GROUPS[held_out]}"
 
 
 def _values(tally: Tally, engine: str, task: Task, held_out: bool, measure: str) -> list[float]:
@@ -180,10 +185,11 @@ def _mean(tally: Tally, engine: str, task: Task, held_out: bool, measure: str) -
     return mean(scores).of(measure) if scores else None
 
 
-def _beside(tally: Tally, task: Task, held_out: bool, measure: str, engine: str, peer: str, bar: str) -> Row:
+def beside(tally: Tally, task: Task, held_out: bool, measure: str, engine: str, peer: str, bar: str) -> Row:
+    """A row of one engine beside another."""
     mine, theirs = (_values(tally, one, task, held_out, measure) for one in (engine, peer))
     notes = [f"{len(mine)} questions"]
-    if bar and mine and theirs:
+    if measure == task.measure and mine and theirs:
         low, high = interval(mine, theirs)
         notes.append(f"difference {low:+.3f} to {high:+.3f} (95 %)")
     notes += [f"{one}: {tally.missing[one]}" for one in (engine, peer) if one in tally.missing]

@@ -34,8 +34,8 @@ def told(*arguments: str) -> str:
     return done.stdout
 
 
-def searching(index_dir: Path) -> Search:
-    """Ask an index that is there."""
+def searching(index_dir: Path, notes: list[str] | None = None) -> Search:
+    """Ask an index that is there; what answers had to do without is added to `notes`."""
     index = IndexSearch(index_dir)
 
     def search(text: str, limit: int) -> list[Place]:
@@ -43,6 +43,8 @@ def searching(index_dir: Path) -> Search:
             found = index.search(text, limit=limit)
         except InvalidRequest:  # nothing in it is a word
             return []
+        if notes is not None and found.note:
+            notes.append(found.note)
         return [Place(chunk.path, chunk.start_line, chunk.end_line) for chunk in found.chunks]
 
     return search

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.search import vectors
 from bench.search.corpora import lay
-from bench.search.engines import ours, ripgrep
+from bench.search.engines import embedding, ours, ripgrep
+from bench.search.engines.embedding import WithVectors
 from bench.search.engines.engine import WINDOW, Copy, windows
 from bench.search.engines.strong import Bm25, StrongBaseline, chunks
 from bench.search.places import Place
+from bench.search.plan import Plan
+from support import tiny_embedder
 
 FILES = {
     "src/retry.py": "import time\n\n\ndef retryWithBackoff(call):\n    return call()\n" + "x = 1\n" * 20,
@@ -67,3 +71,24 @@ def test_ours_indexes_by_its_command_and_finds_lines(tmp_path: Path) -> None:
         assert found[0].path == "src/retry.py"
         assert found[0].overlaps(Place("src/retry.py", 4, 5))
         assert search("?!", 10) == []
+
+
+def test_what_two_copies_share_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDDING_MODEL", str(tiny_embedder.write(tmp_path / "mini.gguf")))
+    new = {"src/new.py": "def brand_new():\n    return 1\n"}
+    with embedding.serving(tmp_path) as model:
+        assert model.name == "tiny-embedder, 0 MB"
+        ways = WithVectors(url=model.url, scratch=tmp_path)
+        for label, files in (("app-0", FILES), ("app-1", FILES | new)):
+            lay(files, tmp_path / label)
+            with ways.engine.opened(Copy(label, tmp_path / label, files)) as search:
+                assert search("retry with backoff", 10)[0].path == "src/retry.py"
+    assert [run.embedded for run in ways.runs] == [3, 1]
+    assert [run.chunks for run in ways.runs] == [3, 4]
+
+
+def test_without_a_model_vectors_are_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMBEDDING_MODEL", raising=False)
+    (row,) = vectors.rows(Plan(scratch=tmp_path))
+    assert row.ours is None
+    assert "EMBEDDING_MODEL" in row.note
