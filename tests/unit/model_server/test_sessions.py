@@ -80,6 +80,26 @@ async def test_a_client_that_leaves_a_long_prompt_ends_the_step_that_feeds_it(tm
         assert answer.json()["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
 
 
+async def test_a_client_that_leaves_costs_its_session_no_more_than_that_prompt_on_a_hybrid(tmp_path: Path) -> None:
+    """What a broken step left in the recurrent layers is gone with it: the answers are those of a server that never saw
+    the prompt."""
+    model = tiny_gguf.write_hybrid(tmp_path / "m.gguf", n_ctx=16384)
+    long, short = turn("first " * 20, "answered", "word " * 2400), turn("first " * 20, "answered", "and then?")
+    async with server_on(model, n_ctx=16384, n_batch=16384, n_slots=1, cache_mib=0) as (client, _):
+        await usage(client, turn("first " * 20))
+        plain = (await client.post(CHAT, json=short | {"max_tokens": 24})).json()
+    async with server_on(model, n_ctx=16384, n_batch=16384, n_slots=1, cache_mib=0) as (client, engine):
+        await usage(client, turn("first " * 20))
+        leaving = asyncio.create_task(client.post(CHAT, json=long))
+        await until(lambda: engine.slots()[0].prompt_tokens > 2400)
+        leaving.cancel()
+        await until(lambda: engine.slots()[0].state == "idle")
+        assert engine.stats.aborted_steps == 1
+        told = (await client.post(CHAT, json=short | {"max_tokens": 24})).json()
+    assert told["usage"]["prompt_tokens_details"]["cached_tokens"] > 300, "the session's first turn is still there"
+    assert told["choices"][0]["message"]["content"] == plain["choices"][0]["message"]["content"]
+
+
 async def test_autocomplete_ends_the_step_that_feeds_a_long_prompt_which_is_answered_nevertheless(
     tmp_path: Path,
 ) -> None:

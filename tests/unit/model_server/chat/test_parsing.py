@@ -53,6 +53,14 @@ def everywhere(dialect: Dialect, text: str, **given: Any) -> Parsed:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
+def test_where_no_tool_may_be_called_nothing_is_a_call(name: str) -> None:
+    """Marks can't come then, since the grammar refuses them; calls without one are text like any other."""
+    parsed = everywhere(DIALECTS[name], ONE_CALL["llama3"], tools=offered("none"))
+    assert parsed.calls == []
+    assert parsed.text == ONE_CALL["llama3"]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
 def test_a_call_is_no_text(name: str) -> None:
     assert DIALECTS[name].name == name
     parsed = everywhere(DIALECTS[name], ONE_CALL[name])

@@ -3,10 +3,11 @@ import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bawn.contracts.errors import InternalError, Overloaded, SettingsError, Unavailable
-from bawn.model_server.engine import runtime
+from bawn.model_server.engine import runtime, scheduler
 from bawn.model_server.engine.batch import Batch
 from bawn.model_server.engine.engine import Engine
 from bawn.model_server.engine.options import EngineOptions
@@ -181,6 +182,27 @@ async def test_a_long_prompt_does_not_stop_others_from_getting_tokens(random_mod
         assert long.progress.first_token is None
 
 
+@pytest.mark.parametrize(("hungry_s", "fed"), [(0.0, True), (1e9, False)])
+async def test_a_prompt_that_others_outrank_gets_a_share_when_it_has_waited(
+    random_model: Path, monkeypatch: pytest.MonkeyPatch, hungry_s: float, *, fed: bool
+) -> None:
+    monkeypatch.setattr(scheduler, "HUNGRY_S", hungry_s)
+    steps = Steps()
+    async with engine_on(random_model, steps=steps, n_ctx=4096, n_batch=256, n_slots=2) as engine:
+        title = submit(engine, "x" * 1000, kind="background")
+        await until(lambda: engine.slots()[0].state == "prefill")
+        question = submit(engine, "y" * 1000)
+        steps.allow(1)
+        await until(lambda: engine.slots()[1].state == "prefill")
+        at_first = engine.slots()[0].held_tokens
+        steps.allow(3)
+        await until(lambda: engine.stats.steps == 4)
+        assert (engine.slots()[0].held_tokens > at_first) is fed
+        assert engine.slots()[1].held_tokens >= 3 * 192
+        steps.free()
+        await asyncio.gather(text_of(title), text_of(question))
+
+
 async def test_a_full_queue_is_refused_with_a_time_to_come_back(alphabet_model: Path) -> None:
     steps = Steps()
     async with engine_on(alphabet_model, steps=steps, n_slots=1, queue_size=2) as engine:
@@ -251,6 +273,18 @@ async def test_logit_bias_and_penalties_change_what_is_chosen(alphabet: Engine, 
         )
         texts = [await answer(engine, "x", sampling=sampling, max_tokens=200) for sampling in (plain, fined)]
         assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize("only", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}], ids=["top_k", "top_p", "min_p"])
+async def test_filters_leave_the_likeliest_token_alone(random_model: Path, only: dict[str, float]) -> None:
+    async with engine_on(random_model) as engine:
+        hot = Sampling(temperature=5.0, seed=3, ignore_end=True, top_k=0, top_p=1.0, min_p=0.0)
+        filtered = msgspec.structs.replace(hot, **only)
+        greedy, free, held = [
+            await answer(engine, "x", sampling=sampling, max_tokens=30) for sampling in (UNENDING, hot, filtered)
+        ]
+        assert held == greedy
+        assert free != greedy
 
 
 async def test_an_engine_that_fails_ends_every_request_and_takes_no_more(alphabet_model: Path) -> None:

@@ -27,11 +27,11 @@ class AnswerParser:
 
         Args:
             dialect: the model's.
-            tools: without any, nothing is read as a call.
+            tools: where none may be called, nothing is read as a call.
             reasoning: the prompt ends inside the marks of reasoning.
         """
         self._tools = tools
-        self._formats = dialect.calls if tools.schemas else ()
+        self._formats = dialect.calls if tools.callable_names else ()
         self._thinking = dialect.thinking
         self._reasons = reasoning
         self._calls = Calls(dialect.new_id)

@@ -101,12 +101,12 @@ class PromptCache:
             return
         if source.checkpoint is None:
             self.cut(slot, source.length)
-            return
-        self._hand_over(slot, source.length)
-        if self._memory.roll_back(slot.number, source.checkpoint.state, source.length):
-            slot.shorten(source.length)
         else:
-            slot.shorten(0)
+            self._roll_back(slot, source.checkpoint)
+
+    def _roll_back(self, slot: Slot, to: Checkpoint) -> None:
+        self._hand_over(slot, to.length)
+        slot.shorten(to.length if self._memory.roll_back(slot.number, to.state, to.length) else 0)
 
     def _share(self, source: Source, target: Slot, length: int) -> None:
         recurrent = self._memory.recurrent
@@ -221,6 +221,17 @@ class PromptCache:
         """Make the slot hold its first `length` tokens only, or nothing where it can't."""
         self._hand_over(slot, length)
         slot.shorten(length if self._memory.cut(slot.number, length) else 0)
+
+    def undo(self, slot: Slot) -> None:
+        """The slot took part in a decode step that was broken off: what it held is whole again, up to a checkpoint
+        where the model goes back by those alone."""
+        last = slot.checkpoints[-1] if slot.checkpoints else None
+        if not self._memory.recurrent:
+            self.cut(slot, len(slot.held))
+        elif last is None:
+            self.empty(slot)
+        else:
+            self._roll_back(slot, last)
 
     def forget(self, slot: Slot) -> None:
         """Empty the slot; what it held is kept in host memory, where there is room."""

@@ -23,6 +23,10 @@ PROMPT_S: Final = 0.06
 TYPING_S: Final = 10.0
 """People type for so long after their last autocomplete."""
 LEAST_CHUNK: Final = 32
+HUNGRY_S: Final = 0.5
+"""A prompt that has got nothing for so long gets a share of a step, however urgent others are."""
+HUNGRY_SHARE: Final = 4
+"""One part of so many of what a step may feed."""
 
 
 class Run(NamedTuple):
@@ -122,7 +126,7 @@ class Scheduler:
             self._fim_at = monotonic()
             idle = [slot for slot in idle if slot.reserved] or idle
         slot, cached = self.cache.seat(sequence.tokens, idle)
-        slot.sequence = sequence
+        slot.sequence, slot.fed = sequence, monotonic()
         sequence.begin(cached, self._runtime.vocabulary)
         self._stats.cached_tokens += cached
 
@@ -136,7 +140,7 @@ class Scheduler:
     def compose(self, batch: Batch, limit: int) -> list[Run]:
         """Fill `batch`: a token of each slot that generates, with a draft where that pays; then prompts up to `limit`.
 
-        Of prompts, the most urgent class alone is fed, in equal shares for each user.
+        Of prompts, the most urgent class is fed, in equal shares for each user, and whoever has waited for too long.
         """
         batch.clear()
         limit = min(limit, batch.capacity)
@@ -154,7 +158,10 @@ class Scheduler:
         first = min(RANKS[slot.sequence.request.kind] for slot in prompts if slot.sequence)
         urgent = [slot for slot in prompts if slot.sequence and RANKS[slot.sequence.request.kind] == first]
         room = min(limit - batch.size, self._chunk(bool(generating)))
-        for slot, share in _shares(urgent, room).items():
+        hungry = [slot for slot in prompts if slot not in urgent and monotonic() - slot.fed > HUNGRY_S]
+        shares = _shares(hungry, room // HUNGRY_SHARE)
+        shares |= _shares(urgent, room - sum(shares.values()))
+        for slot, share in shares.items():
             runs.append(self._feed(batch, slot, share))
         return runs
 
@@ -237,7 +244,7 @@ class Scheduler:
             sequence = slot.sequence
             if sequence is None:
                 continue
-            start = len(slot.held)
+            start, slot.fed = len(slot.held), monotonic()
             slot.held += [*sequence.tokens[start : start + size - len(draft)], *draft]
             fed += size if sequence.progress.first_token is None else 0
             if self._memory.recurrent and sequence.at_border(len(slot.held)):
@@ -258,12 +265,9 @@ class Scheduler:
             self.cache.cut(run.slot, len(run.slot.held) - wrong)
 
     def undo(self, runs: list[Run]) -> None:
-        """The decode step was broken off: every sequence in it goes back to where it was, or begins anew."""
+        """The decode step was broken off: every sequence in it goes back to where it was, or to a checkpoint before."""
         for run in runs:
-            if self._memory.recurrent:
-                self.cache.empty(run.slot)
-            else:
-                self.cache.cut(run.slot, len(run.slot.held))
+            self.cache.undo(run.slot)
 
     def make_room(self) -> bool:
         """Forget the idle slot that was used longest ago, else send the youngest sequence back to the line.

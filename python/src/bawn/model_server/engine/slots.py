@@ -43,6 +43,8 @@ class Slot:
         self.sequence: Sequence | None = None
         self.used = 0.0
         """When the slot was last busy, in seconds of the monotonic clock; 0: never."""
+        self.fed = 0.0
+        """When something of its sequence was last decoded, or when that was given the slot."""
         self.owner: Slot | None = None
         """Whose cells the first `shared` of the slot's tokens are in."""
         self.shared = 0
