@@ -1,7 +1,7 @@
 import pytest
 
 from bawn.contracts.errors import SettingsError
-from bawn.indexer.branches import check_branches, is_name, matching
+from bawn.indexer.branches import check_branches, is_name, matching, shown_as
 
 
 @pytest.mark.parametrize("branch", ["", "-f", "/a", "a b", "a..b", "refs/heads/a", "a:b", "^a", "a\\b"])
@@ -25,3 +25,12 @@ def test_patterns_choose_among_branches() -> None:
         "release/2",
     ]
     assert matching(["Main"], ["main"]) == []
+
+
+def test_two_branches_are_never_shown_alike() -> None:
+    assert shown_as(["main", "release/2"]) == {"main": "main", "release/2": "release-2"}
+    alike = shown_as(["release-1", "release/1", "a/b-c", "a-b/c"])
+    assert alike["release-1"] == "release-1"
+    assert len(set(alike.values())) == 4
+    assert alike["release/1"].startswith("release-1-")
+    assert shown_as(["release/1", "release-1"])["release/1"] == alike["release/1"], "whatever others there are"

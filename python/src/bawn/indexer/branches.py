@@ -1,7 +1,9 @@
 """Branches by name and by pattern."""
 
 import fnmatch
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -24,6 +26,20 @@ def check_branches(patterns: Iterable[str]) -> None:
 def is_name(pattern: str) -> bool:
     """Whether it names one branch."""
     return not set(pattern) & set("*?[")
+
+
+def shown_as(branches: Iterable[str]) -> dict[str, str]:
+    """What searches call each branch: its name with `-` for `/`, and something of its own where that is another's."""
+    plain = {branch: branch.replace("/", "-") for branch in branches}
+    times = Counter(plain.values())
+    return {
+        branch: name if times[name] == 1 or name == branch else f"{name}-{_digest(branch)}"
+        for branch, name in plain.items()
+    }
+
+
+def _digest(branch: str) -> str:
+    return hashlib.sha256(branch.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def matching(branches: Iterable[str], patterns: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.indexer import contents, git
-from bawn.indexer.branches import is_name, matching
+from bawn.indexer.branches import is_name, matching, shown_as
 from bawn.indexer.libraries import lock_files
 from bawn.indexer.registry import Repository
 from bawn.indexer.remote import fetch
@@ -73,9 +73,9 @@ def branches_of(repository: Repository) -> list[Repository]:
     return [
         msgspec.structs.replace(
             repository,
-            name=f"{repository.name}/{branch.replace('/', '-')}" if several else repository.name,
+            name=f"{repository.name}/{shown}" if several else repository.name,
             branch=branch,
             branches=[],
         )
-        for branch in wanted
+        for branch, shown in shown_as(wanted).items()
     ]
