@@ -46,6 +46,12 @@ async def test_the_next_turn_feeds_what_is_new_whatever_became_of_the_answer(tmp
         assert await fed(client, turn(other, "x", "and now? " * 9)) < 200
 
 
+def broken_messages(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """Where prefixes broke, as the log has it."""
+    told = [getattr(record, "fields", {}).get("broken_message") for record in caplog.records]
+    return [index for index in told if index is not None]
+
+
 async def test_a_session_whose_prompt_breaks_is_told_in_numbers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -61,7 +67,14 @@ async def test_a_session_whose_prompt_breaks_is_told_in_numbers(
         await usage(client, body | {"messages": [dated, *body["messages"][1:]]}, **headers)
         text = (await client.get("/metrics")).text
         assert "bawn_model_prefix_breaks_total 1.0" in text
-        assert 'bawn_model_first_token_seconds_count{urgency="chat"} 3.0' in text
+        assert 'bawn_model_prefix_broken_message_bucket{le="0.0"} 1.0' in text
+        longer = [*body["messages"], {"role": "user", "content": "more"}]
+        await usage(client, body | {"messages": longer}, **headers)
+        await usage(client, body | {"messages": [*longer[:2], {"role": "user", "content": "else"}]}, **headers)
+        await until(lambda: broken_messages(caplog) == [0, 0, 2])
+        text = (await client.get("/metrics")).text
+        assert "bawn_model_prefix_broken_message_sum 2.0" in text
+        assert 'bawn_model_first_token_seconds_count{urgency="chat"} 5.0' in text
     assert "the-session" not in caplog.text
 
 

@@ -14,6 +14,7 @@ from bawn.model_server.engine.engine import Engine
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_MESSAGES: Final = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class _EngineCollector(Collector):
@@ -108,6 +109,12 @@ class Metrics:
         self._broken = Counter(
             "bawn_model_prefix_breaks", "Prompts that parted from their session's last one.", registry=self._registry
         )
+        self._broken_message = Histogram(
+            "bawn_model_prefix_broken_message",
+            "Index of the first message that was not what it had been; 0 is the first.",
+            buckets=_MESSAGES,
+            registry=self._registry,
+        )
         self._broken_tokens = Counter(
             "bawn_model_prefix_broken_tokens",
             "Tokens that no cache was good for any more.",
@@ -122,6 +129,8 @@ class Metrics:
         if record.broken_tokens is not None:
             self._broken.inc()
             self._broken_tokens.inc(record.broken_tokens)
+        if record.broken_message is not None:
+            self._broken_message.observe(record.broken_message)
 
     def text(self) -> bytes:
         """The exposition format."""

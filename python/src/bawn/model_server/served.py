@@ -112,7 +112,8 @@ class ServedModel:
             logprobs=logprobs,
             grammar=grammar,
             shown=self._marks,
-            borders=tuple(at for at, token in enumerate(tokens) if token == self._border and at),
+            # The first message begins where the prompt does, or behind its first token.
+            borders=tuple(at for at, token in enumerate(tokens) if token == self._border and at > 1),
         )
         parsers = [AnswerParser(prompter.dialect, tools, reasoning=prompt.reasoning) for _ in requests]
         if wire.stream:
