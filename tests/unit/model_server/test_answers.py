@@ -118,6 +118,32 @@ async def test_an_answer_is_json_of_the_schema(client: httpx.AsyncClient, form: 
     assert choice["finish_reason"] == "stop"
 
 
+async def test_without_a_schema_an_answer_is_some_json_object(client: httpx.AsyncClient) -> None:
+    free, held = [
+        (await asked(client, max_tokens=200, **form))["choices"][0]
+        for form in ({}, {"response_format": {"type": "json_object"}})
+    ]
+    text = held["message"]["content"].lstrip()
+    assert text.startswith("{")
+    assert not free["message"]["content"].lstrip().startswith("{")
+    assert held["finish_reason"] == "length" or isinstance(json.loads(text), dict)
+
+
+async def test_the_template_is_given_what_the_request_has_for_it(tmp_path: Path) -> None:
+    """`enable_thinking` is how Qwen's templates are told."""
+    thinks = "{% if enable_thinking %}{{ '<think>\\n' }}{% endif %}{% endif %}{# </think> #}"
+    template = tiny_gguf.CHATML.removesuffix("{% endif %}") + thinks
+    says = tiny_gguf.says(b"abc</think>dfg")
+    async with server_on(tiny_gguf.write(tmp_path / "m.gguf", successors=says, template=template)) as (client, _):
+        on = (await asked(client, chat_template_kwargs={"enable_thinking": True}))["choices"][0]["message"]
+        off = (await asked(client, chat_template_kwargs={"enable_thinking": False}))["choices"][0]["message"]
+        assert (on["reasoning_content"], on["content"]) == ("abc", "dfg")
+        assert "reasoning_content" not in off
+        refused = await client.post(CHAT, json=HELLO | {"chat_template_kwargs": "thinking"})
+        assert refused.status_code == 400
+        assert "chat_template_kwargs" in refused.json()["error"]["message"]
+
+
 async def test_reasoning_is_a_field_of_its_own(tmp_path: Path) -> None:
     template = tiny_gguf.CHATML.removesuffix("{% endif %}") + "{{ '<think>\\n' }}{% endif %}"
     says = tiny_gguf.says(b"abc</think>dfg")
