@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import llama_cpp
 import numpy as np
 import pytest
 
@@ -102,13 +103,17 @@ def test_nothing_there_is_no_error_and_a_full_tree_takes_no_more(tmp_path: Path)
     assert len(small) == 1
 
 
-def test_a_fingerprint_is_of_the_file_and_of_what_is_added(tmp_path: Path) -> None:
+def test_a_fingerprint_is_of_the_file_the_version_and_what_is_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = tiny_gguf.write(tmp_path / "a.gguf", seed=1)
     b = tiny_gguf.write(tmp_path / "b.gguf", seed=2)
     same_name = fingerprint(a, "f16")
     assert a.stat().st_size == b.stat().st_size
     assert len({same_name, fingerprint(b, "f16"), fingerprint(a, "q8_0")}) == 3
     assert fingerprint(a, "f16") == same_name
+    monkeypatch.setattr(llama_cpp, "__version__", "0.0.1")
+    assert fingerprint(a, "f16") != same_name
 
 
 @pytest.mark.parametrize("write", [tiny_gguf.write, tiny_gguf.write_hybrid, tiny_gguf.write_recurrent])
