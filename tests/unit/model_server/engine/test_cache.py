@@ -127,6 +127,27 @@ async def test_a_second_session_does_not_feed_the_system_prompt_again(model: Pat
             assert shared <= generation.progress.cached_tokens <= shared + len("the ")
 
 
+async def test_checkpoints_of_many_slots_keep_within_the_limit(tmp_path: Path) -> None:
+    """Four slots with system prompts of their own would keep eight, of some 150 MB each in a large model."""
+    model = tiny_gguf.write_hybrid(tmp_path / "m.gguf")
+    sessions = [[f"{number} {SYSTEM}", f"session {number} asks"] for number in range(4)]
+    async with engine_on(model, n_slots=4, cache_mib=8) as engine:
+        scheduler = engine.scheduler
+        assert scheduler is not None
+        state = len(engine.runtime.memory.checkpoint(0))
+        scheduler.cache.tree.limit = 3 * state
+        for turn in range(3):
+            for messages in sessions:
+                messages += [f"answer {turn}", f"and then {turn}"]
+                generation = ask(engine, messages)
+                await text_of(generation)
+                kept = {id(one.state) for slot in scheduler.slots for one in slot.checkpoints}
+                assert len(kept) <= 3
+                cold = await expected(model, messages)
+                prompt = bytes(generation.sequence.request.tokens).decode()
+                assert same_up_to_a_near_tie(model, prompt, cold, answer(generation))
+
+
 async def test_sessions_in_turn_on_one_slot_feed_only_what_is_new(model: Path) -> None:
     async with engine_on(model, n_slots=1, cache_mib=32) as engine:
         for turn in range(3):

@@ -162,6 +162,8 @@ class PromptCache:
         while self.tree.bytes + self._unparked_bytes() > self.tree.limit and self._thin_out_one():
             pass
         self.tree.trim(self._unparked_bytes(), keep=keep)
+        while 0 < self.tree.limit < self._checkpoint_bytes() and self._give_up_one():
+            pass
 
     def _park_checkpoints(self, slot: Slot, last: Segment | None, start: int) -> Segment | None:
         ends = [one for one in slot.checkpoints if one.length > start]
@@ -209,6 +211,14 @@ class PromptCache:
             slot, at = min(inner, key=lambda one: _way_back(*one))
             del slot.checkpoints[at]
         return bool(inner)
+
+    def _give_up_one(self) -> bool:
+        """Where the limit has no room for the first and last checkpoints of all slots: give up the first that is left
+        of the slot that rested longest; False: a busy slot has only its last."""
+        some = [slot for slot in self.slots if len(slot.checkpoints) > (slot.sequence is not None)]
+        if some:
+            del min(some, key=lambda slot: (slot.sequence is not None, slot.used)).checkpoints[0]
+        return bool(some)
 
     def _checkpoint_bytes(self, but: Container[int] = ()) -> int:
         states = {id(one.state): one.state.nbytes for slot in self.slots for one in slot.checkpoints}
