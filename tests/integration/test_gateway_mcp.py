@@ -1,5 +1,6 @@
 """The search tools over real HTTP, with the SDK's client in both eras of the protocol."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types.version import LATEST_MODERN_VERSION
 
+from bawn.contracts.search import INDEXES
 from support.code_index import make_index
 from support.gateway import RunningGateway, captured_logs, running_gateway
 
@@ -91,23 +93,67 @@ async def test_documents_and_libraries_have_tools_of_their_own_once_they_are_the
             assert "handbook vpn.md:2" in await _said(client, "grep", pattern="Ask for", repo="handbook")
 
 
-async def test_an_answer_keeps_within_the_tokens_that_were_asked_for(index_dir: str):
+def _sizes(result: mcp_types.CallToolResult) -> tuple[int, int]:
+    """Characters of the text and of the structured content."""
+    (text,) = result.content
+    assert isinstance(text, mcp_types.TextContent)
+    assert not result.is_error, text.text
+    return len(text.text), len(json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":")))
+
+
+async def test_an_answer_keeps_within_the_tokens_that_were_asked_for_in_both_of_its_forms(index_dir: str):
     async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
         async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
-            files = {f"many/{n}.py": (["thing"], "def thing():\n" + "    pass\n" * 40) for n in range(20)}
-            make_index(Path(index_dir), "large", files)
-            for name, arguments in {
+            text = 'def thing():\n    "\\tsays"\n' + "    pass\n" * 400 + "    return thing()\n"
+            for index in INDEXES:
+                files = {f"many/{n}.py": (["thing"], text) for n in range(20)}
+                make_index(Path(index_dir), f"large-{index}", files, index)
+            calls: dict[str, dict[str, Any]] = {
                 "search_code": {"query": "thing"},
+                "search_docs": {"query": "thing"},
+                "search_libraries": {"query": "thing"},
                 "find_symbol": {"name": "thing"},
                 "grep": {"pattern": "pass"},
-                "repo_map": {"repo": "large"},
-            }.items():
-                said = await _said(client, name, max_tokens=100, **arguments)
-                # What says that something was left out stands below what was asked for.
-                assert 100 < len(said) <= 500, name
+                "read_file": {"repo": "large-code", "path": "many/1.py"},
+                "repo_map": {"repo": "large-code"},
+            }
+            listed = {tool.name: tool.input_schema["properties"] for tool in (await client.list_tools()).tools}
+            assert {name for name, properties in listed.items() if "max_tokens" in properties} == set(calls)
+            for name, arguments in calls.items():
+                for tokens in (100, 700):
+                    result = await client.call_tool(name, {"max_tokens": tokens, **arguments})
+                    said, structured = _sizes(result)
+                    assert 100 < said <= 4 * tokens, name
+                    assert 200 < structured <= 4 * tokens, name
                 refused = await client.call_tool(name, {"max_tokens": 10**6, **arguments})
                 assert refused.is_error
                 assert "max_tokens" in refused.content[0].text
+
+
+async def test_a_file_is_read_on_from_where_an_answer_stops(index_dir: str):
+    text = "".join(f"line {n}\n" for n in range(1, 301))
+    make_index(Path(index_dir), "long", {"a.txt": ([], text)})
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            read: list[str] = []
+            while len(read) < 300:
+                asked = {"repo": "long", "path": "a.txt", "start_line": len(read) + 1, "max_tokens": 300}
+                found = (await client.call_tool("read_file", asked)).structured_content
+                read += found["text"].split("\n")
+                assert (found["end_line"], found["total_lines"]) == (len(read), 300)
+            assert read == text.removesuffix("\n").split("\n")
+
+
+async def test_a_listing_of_many_repositories_is_bounded_and_says_how_many_there_are(index_dir: str):
+    for n in range(30):
+        make_index(Path(index_dir), f"team-{n:02}/{'long' * 250}", {"a.py": ([], "x = 1\n")})
+    async with running_gateway(NOBODY, index_dir=index_dir) as gateway, _http(gateway) as http:
+        async with Client(streamable_http_client(f"{gateway.url}/mcp", http_client=http)) as client:
+            result = await client.call_tool("list_indexes", {})
+            assert max(_sizes(result)) <= 24_000
+            (code,) = result.structured_content["indexes"]
+            assert code["more"] == 31 - len(code["repos"]) > 0
+            assert f"  … {code['more']} more\n" in result.content[0].text
 
 
 async def test_a_call_that_fails_says_why_and_shows_no_innards(index_dir: str):

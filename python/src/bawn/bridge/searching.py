@@ -6,7 +6,7 @@ import msgspec
 
 from bawn.bridge.local_client import BridgeUnusable
 from bawn.bridge.tools_client import ToolsUnreachable, tools
-from bawn.contracts.search import Chunk, SearchResult
+from bawn.contracts.search import MOST_TOKENS, Chunk, SearchResult
 
 _TOOL: Final = "search_code"
 _TIMEOUT_S: Final = 90.0
@@ -23,7 +23,9 @@ async def search_code(question: str, *, url: str, token: str, limit: int) -> lis
         async with tools(url, token, _TIMEOUT_S) as client:
             listed = await client.list_tools()
             offered = any(tool.name == _TOOL for tool in listed.tools)
-            result = await client.call_tool(_TOOL, {"query": question, "limit": limit}) if offered else None
+            # What fits before the question is chosen here, by the model's context.
+            asked = {"query": question, "limit": limit, "max_tokens": MOST_TOKENS}
+            result = await client.call_tool(_TOOL, asked) if offered else None
     except ToolsUnreachable as error:
         raise BridgeUnusable(
             f"Search failed: {url}/ shows whether the bridge reaches the gateway; --no-search asks without it."

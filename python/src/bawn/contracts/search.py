@@ -9,6 +9,8 @@ Index = Literal["code", "docs", "libraries"]
 
 INDEXES: Final[tuple[Index, ...]] = get_args(Index)
 CODE_INDEX: Final[Index] = "code"
+MOST_TOKENS: Final = 20_000
+"""The most that a call may ask of one answer."""
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -27,6 +29,8 @@ class Chunk(msgspec.Struct, frozen=True, omit_defaults=True):
     symbols: list[str] = []
     """Names that the chunk defines."""
     commit: str = ""
+    cut: bool = False
+    """Whether `text` ends before the chunk does, for want of room; its last line is `…` then."""
 
     @property
     def location(self) -> str:
@@ -40,10 +44,12 @@ class SearchResult(msgspec.Struct, frozen=True, omit_defaults=True):
     chunks: list[Chunk]
     note: str = ""
     """What the ranking had to do without."""
+    more: int = 0
+    """Chunks that were left out for want of room."""
 
 
-class FileSlice(msgspec.Struct, frozen=True):
-    """Answer of `read_file`."""
+class FileSlice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answer of `read_file`; what `end_line` leaves of `total_lines` is there to be read on."""
 
     repo: str
     path: str
@@ -51,6 +57,8 @@ class FileSlice(msgspec.Struct, frozen=True):
     end_line: int
     total_lines: int
     text: str
+    cut: bool = False
+    """Whether there was no room for the one line, which ends with `…` then."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -63,20 +71,25 @@ class Line(msgspec.Struct, frozen=True):
     text: str
 
 
-class SymbolResult(msgspec.Struct, frozen=True):
+class SymbolResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answer of `find_symbol`: where the name is defined, then where it is used, best first."""
 
     definitions: list[Chunk]
     references: list[Line]
+    more_definitions: int = 0
+    """Left out for want of room, as `more_references` are."""
+    more_references: int = 0
 
 
-class Matches(msgspec.Struct, frozen=True):
+class Matches(msgspec.Struct, frozen=True, omit_defaults=True):
     """Answer of `grep`."""
 
     lines: list[Line]
     searched_files: int
     files: int
     """In scope; more than were searched where time or lines ran out."""
+    more: int = 0
+    """Lines that were found and left out for want of room."""
 
 
 class Outline(msgspec.Struct, frozen=True):
@@ -98,12 +111,14 @@ class IndexedRepo(msgspec.Struct, frozen=True):
     chunks: int
 
 
-class IndexContent(msgspec.Struct, frozen=True):
+class IndexContent(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one index has."""
 
     index: Index
     repos: list[IndexedRepo]
     languages: list[str]
+    more: int = 0
+    """Repositories that were left out for want of room."""
 
 
 class IndexListing(msgspec.Struct, frozen=True):

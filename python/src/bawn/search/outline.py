@@ -126,20 +126,24 @@ def _use(defined: _Defined, uses: dict[str, float]) -> float:
 
 
 def _rendered(files: Sequence[_File], uses: dict[str, float], room: int) -> tuple[str, int]:
-    """The best files, and of each its best names, shown by path and line."""
+    """The best files, and of each its best names, shown by path and line, in `room` characters of JSON."""
     sections: dict[str, str] = {}
     for file in files:
-        left = room - len(file.path) - 1
+        left = room - _written(f"{file.path}\n")
         lines: dict[int, str] = {}
         for one in sorted(file.defined, key=lambda one: (-_use(one, uses), one.line))[:_NAMES_OF_FILE]:
             line = f"  {one.line}: {one.text}\n"
-            if len(line) > left:
+            if _written(line) > left:
                 break
             if one.line not in lines:
                 lines[one.line] = line
-                left -= len(line)
+                left -= _written(line)
         if left < 0 or (file.defined and not lines):
             break
         sections[file.path] = f"{file.path}\n" + "".join(lines[line] for line in sorted(lines))
         room = left
     return "".join(sections[path] for path in sorted(sections)), len(sections)
+
+
+def _written(text: str) -> int:
+    return len(msgspec.json.encode(text).decode()) - 2

@@ -1,6 +1,6 @@
-"""What was found as compact text for a model, `path:line` first, within a budget of tokens."""
+"""What was found as compact text for a model, `path:line` first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bawn.contracts.search import (
@@ -19,75 +19,42 @@ CHARACTERS_PER_TOKEN: Final = 4
 """A rough mean for source code; a budget is a bound on size, not on cost."""
 
 NOTHING_FOUND: Final = "Nothing found."
-_CUT: Final = "…"
-_LEAST: Final = 160  # characters: less of a chunk says nothing
-
-
-def _header(chunk: Chunk) -> str:
-    names = f"  ({', '.join(chunk.symbols[:6])})" if chunk.symbols else ""
-    return f"{chunk.repo} {chunk.path}:{chunk.start_line}-{chunk.end_line}{names}\n"
-
-
-def render_chunks(result: SearchResult, budget_tokens: int) -> str:
-    """The chunks, best first, in at most `budget_tokens` tokens; the last one that fits in part is cut at a line."""
-    if not result.chunks:
-        return NOTHING_FOUND
-    note = f"{result.note}\n\n" if result.note else ""
-    return note + _chunks(result.chunks, budget_tokens * CHARACTERS_PER_TOKEN - len(note))
-
-
-def _chunks(chunks: Sequence[Chunk], left: int) -> str:
-    rendered: list[str] = []
-    for chunk in chunks:
-        header = _header(chunk)
-        text = chunk.text.strip("\n") + "\n"
-        room = left - len(header) - (1 if rendered else 0)
-        if len(text) > room:
-            text = _cut(text, room)
-            if not text:
-                break
-        rendered.append(header + text)
-        left = room - len(text)
-        if left < _LEAST:
-            break
-    return "\n".join(rendered)
-
-
-def _cut(text: str, room: int) -> str:
-    """The whole lines of `text` that fit into `room` characters with a mark after them, or nothing."""
-    if room < _LEAST:
-        return ""
-    kept = text[: room - len(_CUT) - 1]
-    lines, _, _ = kept.rpartition("\n")
-    return f"{lines or kept}\n{_CUT}\n"
-
-
-def render_symbol(result: SymbolResult, budget_tokens: int) -> str:
-    """Definitions with their code, then a line for each use; uses get a third of the budget at least."""
-    if not result.definitions and not result.references:
-        return NOTHING_FOUND
-    room = budget_tokens * CHARACTERS_PER_TOKEN
-    uses = _cut_lines(map(_line, result.references), room if not result.definitions else room // 3)
-    defined = _chunks(result.definitions, room - len(uses) - len(_USED))
-    return defined + (_USED + uses if uses and defined else uses)
-
-
+CUT: Final = "…"
+"""Stands where something was left out."""
+SHOWN_SYMBOLS: Final = 6
+"""Names of one chunk."""
 _USED: Final = "\nUsed in:\n"
 
 
-def render_matches(result: Matches, budget_tokens: int) -> str:
+def render_chunks(result: SearchResult) -> str:
+    """The chunks, best first."""
+    if not result.chunks and not result.more:
+        return NOTHING_FOUND
+    note = f"{result.note}\n\n" if result.note else ""
+    return note + _chunks(result.chunks, result.more)
+
+
+def render_symbol(result: SymbolResult) -> str:
+    """Definitions with their code, then a line for each use."""
+    defined = _chunks(result.definitions, result.more_definitions)
+    uses = _lines(result.references, result.more_references)
+    return defined + (_USED + uses if uses and defined else uses) or NOTHING_FOUND
+
+
+def render_matches(result: Matches) -> str:
     """A line for each match, and where not all files were searched, how many."""
     left = result.files - result.searched_files
     note = f"{left:,} of {result.files:,} files were not searched: narrow `path` or `repo`.\n" if left else ""
-    room = budget_tokens * CHARACTERS_PER_TOKEN - len(note)
-    return (_cut_lines(map(_line, result.lines), room) or f"{NOTHING_FOUND}\n") + note
+    return (_lines(result.lines, result.more) or f"{NOTHING_FOUND}\n") + note
 
 
 def render_outline(result: Outline) -> str:
     """The map, and how much of the repository it shows."""
     left = result.files - result.shown_files
+    if not left:
+        return result.text or f"{NOTHING_FOUND}\n"
     note = f"({left:,} of {result.files:,} files are not shown: narrow `path` or give more `max_tokens`.)\n"
-    return (result.text or f"{NOTHING_FOUND}\n") + (note if left else "")
+    return result.text + note
 
 
 def render_slice(result: FileSlice) -> str:
@@ -103,22 +70,28 @@ def render_listing(result: IndexListing) -> str:
 
 def _content(content: IndexContent) -> str:
     languages = f" ({', '.join(content.languages)})" if content.languages else ""
+    more = [_more(content.more)] if content.more else []
     if content.index == "libraries":
         # There may be hundreds, and how large each is nobody needs.
-        return f"{content.index}{languages}\n  {', '.join(repo.name for repo in content.repos)}\n"
-    repos = "".join(f"  {repo.name}: {repo.files:,} files, {repo.chunks:,} chunks\n" for repo in content.repos)
-    return f"{content.index}{languages}\n{repos}"
+        return f"{content.index}{languages}\n  {', '.join([*(repo.name for repo in content.repos), *more])}\n"
+    repos = [f"{repo.name}: {repo.files:,} files, {repo.chunks:,} chunks" for repo in content.repos]
+    return f"{content.index}{languages}\n" + "".join(f"  {line}\n" for line in [*repos, *more])
 
 
-def _line(line: Line) -> str:
-    return f"{line.repo} {line.path}:{line.line}: {line.text.strip()}\n"
+def _chunks(chunks: Sequence[Chunk], more: int) -> str:
+    rendered = [_header(chunk) + chunk.text.strip("\n") + "\n" for chunk in chunks]
+    return "\n".join([*rendered, f"{_more(more)}\n"] if more else rendered)
 
 
-def _cut_lines(lines: Iterable[str], room: int) -> str:
-    kept: list[str] = []
-    for line in lines:
-        room -= len(line)
-        if room < len(_CUT) + 1:
-            return "".join([*kept, f"{_CUT}\n"]) if kept else ""
-        kept.append(line)
-    return "".join(kept)
+def _header(chunk: Chunk) -> str:
+    names = f"  ({', '.join(chunk.symbols[:SHOWN_SYMBOLS])})" if chunk.symbols else ""
+    return f"{chunk.repo} {chunk.path}:{chunk.start_line}-{chunk.end_line}{names}\n"
+
+
+def _lines(lines: Sequence[Line], more: int) -> str:
+    rendered = [f"{line.repo} {line.path}:{line.line}: {line.text.strip()}\n" for line in lines]
+    return "".join([*rendered, f"{_more(more)}\n"] if more else rendered)
+
+
+def _more(count: int) -> str:
+    return f"{CUT} {count:,} more"

@@ -10,7 +10,6 @@ from bawn.contracts.record import ToolName
 DEFAULT_TOKENS: Final = 6000
 """About the most that one answer takes of the model's context, unless the call says otherwise."""
 MAP_TOKENS: Final = 2000
-MOST_TOKENS: Final = 20_000
 
 
 class SearchArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +60,7 @@ class ReadArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     start_line: int = 1
     end_line: int | None = None
+    max_tokens: int = DEFAULT_TOKENS
 
 
 class MapArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +108,7 @@ TOOLS: Final[dict[str, Tool]] = {
             repo="string",
             path=_PATH,
             limit="integer",
+            max_tokens="integer",
         ),
         _tool(
             "grep",
@@ -118,6 +119,7 @@ TOOLS: Final[dict[str, Tool]] = {
             path=_PATH,
             ignore_case="boolean",
             limit="integer",
+            max_tokens="integer",
         ),
         _tool(
             "read_file",
@@ -127,6 +129,7 @@ TOOLS: Final[dict[str, Tool]] = {
             path="string",
             start_line="integer",
             end_line="integer",
+            max_tokens="integer",
         ),
         _tool(
             "repo_map",
@@ -143,6 +146,7 @@ TOOLS: Final[dict[str, Tool]] = {
             query="string",
             repo=("string", "collection"),
             limit="integer",
+            max_tokens="integer",
         ),
         _tool(
             "search_libraries",
@@ -151,6 +155,7 @@ TOOLS: Final[dict[str, Tool]] = {
             query="string",
             repo=("string", "library"),
             limit="integer",
+            max_tokens="integer",
         ),
         _tool("list_indexes", "Which repositories and documents can be searched.", []),
     )

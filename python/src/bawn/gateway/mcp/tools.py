@@ -10,10 +10,10 @@ from mcp_types import CallToolResult, TextContent, Tool
 
 from bawn.contracts.errors import BawnError, InternalError, InvalidRequest, RequestError
 from bawn.contracts.record import RequestRecord, ToolName
-from bawn.contracts.search import Index, IndexListing
+from bawn.contracts.search import MOST_TOKENS, Index, IndexListing
 from bawn.gateway.auth.permissions import Permissions
 from bawn.gateway.mcp.catalogue import (
-    MOST_TOKENS,
+    DEFAULT_TOKENS,
     TOOLS,
     DocumentArguments,
     GrepArguments,
@@ -22,6 +22,14 @@ from bawn.gateway.mcp.catalogue import (
     ReadArguments,
     SearchArguments,
     SymbolArguments,
+)
+from bawn.search.budget import (
+    cut_chunks,
+    cut_listing,
+    cut_matches,
+    cut_outline,
+    cut_slice,
+    cut_symbol,
 )
 from bawn.search.rendering import (
     render_chunks,
@@ -43,7 +51,7 @@ Indexes = Mapping[Index, IndexSearch]
 
 
 class Answer(NamedTuple):
-    """What a call brings: for the model to read, and for programs."""
+    """What a call brings: for the model to read, and for programs; each within the call's budget."""
 
     text: str
     structured: msgspec.Struct
@@ -58,7 +66,8 @@ class _Searcher:
 
     def search_code(self, asked: SearchArguments) -> Answer:
         found = self._index("code").search(asked.query, asked.repo, asked.path, asked.language, asked.limit)
-        return Answer(render_chunks(found, _bounded(asked.max_tokens)), found)
+        found = cut_chunks(found, _bounded(asked.max_tokens))
+        return Answer(render_chunks(found), found)
 
     def search_docs(self, asked: DocumentArguments) -> Answer:
         return self._documents("docs", asked)
@@ -68,27 +77,32 @@ class _Searcher:
 
     def _documents(self, index: Index, asked: DocumentArguments) -> Answer:
         found = self._index(index).search(asked.query, asked.repo, limit=asked.limit)
-        return Answer(render_chunks(found, _bounded(asked.max_tokens)), found)
+        found = cut_chunks(found, _bounded(asked.max_tokens))
+        return Answer(render_chunks(found), found)
 
     def find_symbol(self, asked: SymbolArguments) -> Answer:
         found = self._index("code").find_symbol(asked.name, asked.repo, asked.path, asked.limit)
-        return Answer(render_symbol(found, _bounded(asked.max_tokens)), found)
+        found = cut_symbol(found, _bounded(asked.max_tokens))
+        return Answer(render_symbol(found), found)
 
     def grep(self, asked: GrepArguments) -> Answer:
         index = self._having(asked.repo) if asked.repo else self._index("code")
         found = index.grep(asked.pattern, asked.repo, asked.path, asked.limit, ignore_case=asked.ignore_case)
-        return Answer(render_matches(found, _bounded(asked.max_tokens)), found)
+        found = cut_matches(found, _bounded(asked.max_tokens))
+        return Answer(render_matches(found), found)
 
     def read_file(self, asked: ReadArguments) -> Answer:
         found = self._having(asked.repo).read_file(asked.repo, asked.path, asked.start_line, asked.end_line)
+        found = cut_slice(found, _bounded(asked.max_tokens))
         return Answer(render_slice(found), found)
 
     def repo_map(self, asked: MapArguments) -> Answer:
-        found = self._having(asked.repo).outline(asked.repo, asked.path, _bounded(asked.max_tokens))
+        tokens = _bounded(asked.max_tokens)
+        found = cut_outline(self._having(asked.repo).outline(asked.repo, asked.path, tokens), tokens)
         return Answer(render_outline(found), found)
 
     def list_indexes(self, _asked: NoArguments) -> Answer:
-        found = IndexListing([index.content() for index in self._permitted()])
+        found = cut_listing(IndexListing([index.content() for index in self._permitted()]), DEFAULT_TOKENS)
         return Answer(render_listing(found), found)
 
     def _index(self, name: Index) -> IndexSearch:
