@@ -118,6 +118,22 @@ let
         example = "embedder";
         description = "What a GPU host or pod embeds with beside that, for the search: a key of {option}`bawn.fleet.models`, the same on all nodes.";
       };
+      state_on_disk = mkOption {
+        type = types.nullOr (
+          types.enum [
+            "encrypted"
+            "plain"
+          ]
+        );
+        default = null;
+        example = "encrypted";
+        description = ''
+          Whether a GPU host or pod keeps the beginnings of prompts on its disk while it is stopped, and so comes back
+          warm. They are made of the prompts, code included, which can be told from them. `encrypted`: sealed by a key of
+          yours ({option}`bawn.modelServer.stateKeyFile`; `BAWN_STATE_KEY` on a pod), without which nothing starts.
+          `plain`: whoever can read the disk can read them. With null nothing is kept, and what was kept before is deleted.
+        '';
+      };
       memory_mib = mkOption {
         type = types.nullOr types.ints.positive;
         default = null;
@@ -306,6 +322,9 @@ let
         (refuse (!serves && node.models != [ ]) "${at}.models: a ${node.role} serves no models; only gpu and pod do.")
         (refuse (!serves && node.embedding_model != null)
           "${at}.embedding_model: a ${node.role} serves no models; only gpu and pod do."
+        )
+        (refuse (!serves && node.state_on_disk != null)
+          "${at}.state_on_disk: a ${node.role} serves no models; only gpu and pod do."
         )
         (refuse (node.embedding_model != null && unknown fleet.models [ node.embedding_model ] != [ ])
           "${at}.embedding_model: ${toString node.embedding_model} is not in bawn.fleet.models; ${knownModels}."

@@ -14,6 +14,12 @@ let
   onTailnet = cfg.listenAddress == null;
   isGpuNode = config.bawn.role == "gpu";
 
+  keepsState = cfg.stateOnDisk != null;
+  encrypts = cfg.stateOnDisk == "encrypted";
+  # Answers under way get 30 s to end, 5 s more to end with an error event, and 10 s are to spare. The state is as large
+  # as `cache_mib` at most (the server's default is 1024); 32 MiB a second is less than any disk or volume worth having.
+  secondsToStop = 45 + (if keepsState then (settings'.cache_mib or 1024) / 32 else 0);
+
   # As the server finds it itself where no name is given.
   alias = settings'.alias or (lib.removeSuffix ".gguf" (baseNameOf (toString settings'.model)));
 
@@ -28,6 +34,9 @@ let
   // lib.optionalAttrs (!onTailnet) { host = cfg.listenAddress; }
   // {
     token_file = lib.optionalString (cfg.tokenFile != null) "/run/credentials/bawn-model-server.service/token";
+    # Here too where they are empty: the options have the last word, not what the fleet renders.
+    state_dir = lib.optionalString keepsState "/var/lib/bawn-model-server";
+    state_key_file = lib.optionalString encrypts "/run/credentials/bawn-model-server.service/state-key";
   }
   // cfg.settings;
   settings = import ./settings.nix { inherit lib pkgs; } {
@@ -75,6 +84,31 @@ in
       example = "/run/secrets/bawn-token";
       description = "File with the bearer token that every request must carry. The gateway has the same in {option}`bawn.gateway.upstreamTokenFiles`.";
     };
+    stateOnDisk = mkOption {
+      type = types.nullOr (
+        types.enum [
+          "encrypted"
+          "plain"
+        ]
+      );
+      default = if config.bawn.self == null then null else config.bawn.self.state_on_disk;
+      defaultText = lib.literalExpression "config.bawn.fleet.nodes.\${config.bawn.node}.state_on_disk";
+      example = "encrypted";
+      description = ''
+        Keep the beginnings of prompts in `/var/lib/bawn-model-server` while the model server is stopped, so that sessions
+        go on without their prompts being computed again: at most `cache_mib` of {option}`bawn.modelServer.settings`
+        (1024 MiB). They are made of the prompts, code included, which can be told from them. `encrypted`: sealed
+        (AES-256-GCM) by the key in {option}`bawn.modelServer.stateKeyFile`. `plain`: they lie unencrypted on the disk,
+        in a folder of the unit's own user, and whoever can read the disk can read them. With null nothing is kept, and
+        what was kept before is deleted at the next switch or boot.
+      '';
+    };
+    stateKeyFile = mkOption {
+      type = types.nullOr (import ./secret-file.nix { inherit lib; });
+      default = null;
+      example = "/run/secrets/bawn-state-key";
+      description = "File with the secret by which the kept beginnings of prompts are encrypted. What was kept by another key is not read.";
+    };
     settings = mkOption {
       type = (pkgs.formats.json { }).type;
       default = { };
@@ -119,10 +153,21 @@ in
         message = "bawn.modelServer.tokenFile: is not set; beyond loopback the model server asks every caller for a token.";
       }
       {
+        assertion = !encrypts || cfg.stateKeyFile != null;
+        message = "bawn.modelServer.stateKeyFile: is not set, but bawn.modelServer.stateOnDisk is encrypted: name the file with the key.";
+      }
+      {
+        assertion = encrypts || cfg.stateKeyFile == null;
+        message = "bawn.modelServer.stateKeyFile: encrypts nothing, since bawn.modelServer.stateOnDisk is not encrypted. Set that, or take out the key.";
+      }
+      {
         assertion = weights.path != null || cfg.settings ? model;
         message = "bawn.weights.path: there is no model to serve: set it, or bawn.node to a node of the fleet that has one.";
       }
     ];
+
+    # Where nothing is to be kept, nothing stays of what was.
+    systemd.tmpfiles.rules = lib.optional (!keepsState) "R /var/lib/private/bawn-model-server";
 
     bawn.files = lib.mkIf onTailnet { bawn-listen-on-tailnet = listen; };
 
@@ -150,11 +195,12 @@ in
           # Kernels that the driver compiles are kept from start to start.
           CacheDirectory = "bawn-model-server";
           CacheDirectoryMode = "0700";
-          LoadCredential = lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}";
+          LoadCredential =
+            lib.optional (cfg.tokenFile != null) "token:${cfg.tokenFile}"
+            ++ lib.optional encrypts "state-key:${toString cfg.stateKeyFile}";
           # READY comes when the model is loaded: minutes, from a slow disk.
           TimeoutStartSec = "15min";
-          # Answers under way get 30 s to end, and 5 s more to end with an error event.
-          TimeoutStopSec = "45s";
+          TimeoutStopSec = "${toString secondsToStop}s";
           # The decode loop answers the watchdog; one long prefill step may take this long on a CPU.
           WatchdogSec = "60s";
           LimitNOFILE = 8192;
@@ -163,6 +209,10 @@ in
           SocketBindAllow = "tcp:${toString port}";
           # Only the gateway calls, and the model server calls nobody.
           IPAddressAllow = hardening.service.IPAddressAllow ++ config.bawn.tailnet.addresses;
+        }
+        // lib.optionalAttrs keepsState {
+          StateDirectory = "bawn-model-server";
+          StateDirectoryMode = "0700";
         };
       environment = {
         CUDA_CACHE_PATH = "/var/cache/bawn-model-server/cuda";

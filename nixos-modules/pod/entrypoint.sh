@@ -7,10 +7,13 @@
 #   BAWN_LOGIN_SERVER    the fleet's tailnet.server_url; empty for a tailnet that Tailscale runs
 #   BAWN_TAILNET_KEY     pre-authentication key, tagged and ephemeral: the node is gone from the tailnet when the pod is
 #   BAWN_TOKEN           bearer token that the gateway sends
-#   BAWN_WEIGHTS         folder of the weights, a mounted volume where they are to last; default /weights
+#   BAWN_STATE_KEY       secret that encrypts the state which is kept while the pod is stopped, where the fleet says
+#                        state_on_disk = "encrypted" of it
+#   BAWN_WEIGHTS         folder of the weights, a mounted volume where they are to last, and of the state; default /weights
 #   BAWN_MODEL_URL, BAWN_MODEL_SHA256    where weights that aren't there come from, and their hash
 #   BAWN_GPU             `none` serves from the CPU; without it a pod without a GPU is refused
-# The two secrets may be files in place of variables: tailnet-key and token in BAWN_SECRETS, default /run/secrets/bawn.
+# The secrets may be files in place of variables: tailnet-key, token and state-key in BAWN_SECRETS, default
+# /run/secrets/bawn.
 set -euo pipefail
 
 run=${BAWN_RUN:-/run/bawn}
@@ -32,13 +35,15 @@ keep() {
   fi
 }
 mkdir -p "$run" || refuse "$run can't be made."
-if [ -n "${BAWN_TAILNET_KEY:-}${BAWN_TOKEN:-}" ]; then
+if [ -n "${BAWN_TAILNET_KEY:-}${BAWN_TOKEN:-}${BAWN_STATE_KEY:-}" ]; then
   keep BAWN_TAILNET_KEY tailnet-key
   keep BAWN_TOKEN token
-  exec env --unset BAWN_TAILNET_KEY --unset BAWN_TOKEN "$BASH" "$0"
+  keep BAWN_STATE_KEY state-key
+  exec env --unset BAWN_TAILNET_KEY --unset BAWN_TOKEN --unset BAWN_STATE_KEY "$BASH" "$0"
 fi
 [ -e "$run/tailnet-key" ] || keep BAWN_TAILNET_KEY tailnet-key
 [ -e "$run/token" ] || keep BAWN_TOKEN token
+[ -e "$run/state-key" ] || keep BAWN_STATE_KEY state-key
 
 [ -n "${BAWN_NODE:-}" ] || refuse "BAWN_NODE isn't set: which node of the fleet is this?"
 [ -n "${BAWN_SETTINGS:-}" ] || refuse "BAWN_SETTINGS isn't set: it is what \`bawn fleet render\` writes for $BAWN_NODE."
@@ -105,14 +110,36 @@ embedding=$(jq --raw-output '.embedding_model // "" | split("/") | last // ""' <
 [ -z "$embedding" ] || [ -r "$weights/$embedding" ] ||
   refuse "$weights/$embedding isn't there: mount a volume that has the embedding model."
 
+# Beginnings of prompts, kept while the pod is stopped. On the volume, which pods may share: each has its own folder.
+state=$weights/state/$BAWN_NODE
+kept=$(jq --raw-output 'if (.state_dir // "") == "" then "nothing" elif (.state_key_file // "") == "" then "plain" else "encrypted" end' <<< "$BAWN_SETTINGS")
+case $kept in
+  encrypted)
+    [ -s "$run/state-key" ] || refuse "There is no state key: the fleet says that $BAWN_NODE's state_on_disk is encrypted. Set BAWN_STATE_KEY, or mount $secrets/state-key."
+    ;;
+  plain)
+    [ ! -e "$run/state-key" ] || refuse "There is a state key, but the fleet says that $BAWN_NODE's state_on_disk is plain. Set it to encrypted, or take out the key."
+    ;;
+  *)
+    # What an earlier start has kept is not to stay.
+    rm -f -- "$state"/prefixes.bawn* || refuse "$state can't be emptied."
+    ;;
+esac
+[ "$kept" = nothing ] || (umask 077 && mkdir -p "$state" && [ -w "$state" ]) ||
+  refuse "$state can't be written to by user $(id --user): the state is kept there."
+
 # Loopback: tailscaled without a TUN device hands what comes over the tailnet to 127.0.0.1.
 jq --arg model "$model" --arg embedding "$weights/$embedding" --arg token "$run/token" --argjson layers "$layers" \
+  --arg kept "$kept" --arg state "$state" --arg key "$run/state-key" \
   '. * {host: "127.0.0.1", model: $model, token_file: $token, n_gpu_layers: $layers}
-    | if .embedding_model then .embedding_model = $embedding else . end' \
+    | if .embedding_model then .embedding_model = $embedding else . end
+    | if $kept == "nothing" then del(.state_dir, .state_key_file) else .state_dir = $state end
+    | if $kept == "encrypted" then .state_key_file = $key else . end' \
   <<< "$BAWN_SETTINGS" > "$run/model-server.json"
 bawn model-server --settings "$run/model-server.json" --check || exit 1
 
 pids=()
+# Nothing here limits how long that takes: the provider's grace period does, and must leave time to write the state.
 # shellcheck disable=SC2317 # called by the trap
 stop() {
   trap '' TERM INT

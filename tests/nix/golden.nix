@@ -125,6 +125,17 @@ let
     # A GPU host without a GPU, whose model server runs on the CPU: what machines without a card can boot.
     gpu-without-card =
       (flake.nixosConfigurations.gpu.extendModules { modules = [ { bawn.nvidia.enable = false; } ]; }).config;
+    # The same, which keeps the beginnings of prompts on its disk while its model server is stopped.
+    gpu-with-state =
+      (flake.nixosConfigurations.gpu.extendModules {
+        modules = [
+          {
+            bawn.nvidia.enable = false;
+            bawn.fleet.nodes.gpu.state_on_disk = "encrypted";
+            bawn.modelServer.stateKeyFile = "/var/lib/bawn-secrets/state-key";
+          }
+        ];
+      }).config;
     # A GPU host that embeds, too, and whose fleet says where the weights are, and what they are.
     gpu-with-download =
       (flake.nixosConfigurations.gpu.extendModules {

@@ -65,6 +65,9 @@ in
   gateway-that-embeds = refused (fleet {
     nodes.gateway.embedding_model = "coder";
   }) "bawn.fleet.nodes.gateway.embedding_model: a gateway serves no models";
+  gateway-that-keeps-state = refused (fleet {
+    nodes.gateway.state_on_disk = "plain";
+  }) "bawn.fleet.nodes.gateway.state_on_disk: a gateway serves no models";
   unknown-embedding-model = refused (fleet {
     nodes.gpu.embedding_model = "embeder";
   }) "bawn.fleet.nodes.gpu.embedding_model: embeder is not in bawn.fleet.models; known: coder.";
@@ -237,6 +240,13 @@ in
   model-server-without-token =
     refused (gpu { modelServer.tokenFile = force null; })
       "bawn.modelServer.tokenFile: is not set";
+  state-encrypted-without-a-key = refused (gpu {
+    fleet.nodes.gpu.state_on_disk = "encrypted";
+  }) "bawn.modelServer.stateKeyFile: is not set, but bawn.modelServer.stateOnDisk is encrypted";
+  state-key-for-nothing = refused (gpu {
+    fleet.nodes.gpu.state_on_disk = "plain";
+    modelServer.stateKeyFile = "/run/secrets/state-key";
+  }) "bawn.modelServer.stateKeyFile: encrypts nothing, since bawn.modelServer.stateOnDisk is not encrypted.";
   weights-from-nowhere =
     refused (gpu { weights.source = "store"; })
       "bawn.weights.source: is store, but bawn.fleet.models.coder.url names no place";

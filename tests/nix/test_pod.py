@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bawn.model_server.engine import state_files
 from support.nix import ROOT, evaluate
 from support.ports import free_port
 from support.until import until
@@ -148,6 +149,50 @@ def test_weights_that_were_whole_when_the_pod_was_stopped_are_checked_and_begun_
         started(environment | fetched)
         assert model.read_bytes() == WEIGHTS
         assert len(server.requests) == asked
+
+
+STATE = {"state_dir": "/var/lib/bawn-model-server"}
+SEALED = STATE | {"state_key_file": "/run/credentials/bawn-model-server.service/state-key"}
+
+
+@pytest.mark.parametrize(
+    ("rendered", "key", "kept"),
+    [
+        (STATE, "", {"state_dir": "weights/state/pod"}),
+        (SEALED, "a-state-key", {"state_dir": "weights/state/pod", "state_key_file": "run/state-key"}),
+        ({}, "a-state-key", {}),
+    ],
+    ids=["plain", "encrypted", "nothing"],
+)
+def test_state_is_kept_on_the_volume_in_a_folder_of_the_pod_s_own(
+    tmp_path: Path, environment: dict[str, str], rendered: dict[str, str], key: str, kept: dict[str, str]
+) -> None:
+    settings = {"BAWN_SETTINGS": json.dumps(SETTINGS | rendered), "BAWN_STATE_KEY": key}
+    earlier = tmp_path / "weights" / "state" / "pod" / state_files.FILE
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
+    done = started(environment | settings)
+    assert "a-state-key" not in done.stderr + done.stdout
+    written = json.loads((tmp_path / "run" / "model-server.json").read_text(encoding="utf-8"))
+    paths = {name: path for name, path in written.items() if name.startswith("state_")}
+    assert paths == {name: str(tmp_path / path) for name, path in kept.items()}
+    assert earlier.exists() == bool(kept)
+    if "state_key_file" in kept:
+        assert (tmp_path / "run" / "state-key").read_text(encoding="utf-8") == key
+        assert (tmp_path / "run" / "state-key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("rendered", "key", "said"),
+    [(SEALED, "", "There is no state key"), (STATE, "a-state-key", "There is a state key, but the fleet says")],
+    ids=["encrypted-without-key", "plain-with-key"],
+)
+def test_a_pod_whose_key_and_fleet_say_different_things_does_not_start(
+    environment: dict[str, str], rendered: dict[str, str], key: str, said: str
+) -> None:
+    done = started(environment | {"BAWN_SETTINGS": json.dumps(SETTINGS | rendered), "BAWN_STATE_KEY": key})
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 def test_what_the_model_server_gets_is_loopback_and_no_secret_is_in_it(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,14 +23,32 @@ from support.until import until
 pytestmark = pytest.mark.timeout(300, func_only=True)
 
 TOKEN = "a-token-of-the-test"
+STATE_KEY = "a-state-key-of-the-test"
 
 
 @dataclass
 class Pod:
-    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
     headscale: Headscale
     log: Path
     url: str
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                ["bash", str(ROOT / "nixos-modules" / "pod" / "entrypoint.sh")],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def cached_tokens(self, prompt: str) -> int:
+        """Of the prompt, once it is answered: tokens that were not computed."""
+        body = {"model": "coder", "prompt": prompt, "max_tokens": 1}
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        answer = httpx.post(f"{self.url}/v1/completions", json=body, headers=headers, timeout=120, trust_env=False)
+        return answer.raise_for_status().json()["usage"]["prompt_tokens_details"]["cached_tokens"]
 
     def said(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
@@ -63,34 +81,33 @@ def pod(tmp_path: Path) -> Iterator[Pod]:
     (volume / model.name).symlink_to(model)
     tiny_embedder.write(volume / "embedder.gguf")
     settings = {"model": model.name, "alias": "coder", "n_ctx": 1024, "n_slots": 1, "port": port}
+    settings |= {"state_dir": "/var/lib/bawn-model-server", "state_key_file": "/run/credentials/state-key"}
     settings |= {"embedding_model": "/var/lib/bawn-models/embedder.gguf", "embedding_alias": "embedder"}
     headscale = Headscale(binaries, tmp_path)
     headscale.policy.write_text(json.dumps({"tagOwners": {"tag:pod": []}, "acls": []}), encoding="utf-8")
-    log = tmp_path / "pod.log"
-    with headscale.running(), log.open("wb") as output:
-        key = headscale.ask("preauthkeys", "create", "--tags", "tag:pod", "--ephemeral", "--expiration", "5m")["key"]
-        process = subprocess.Popen(
-            ["bash", str(ROOT / "nixos-modules" / "pod" / "entrypoint.sh")],
-            env={
-                "PATH": f"{binaries}:{Path(sys.executable).parent}:/usr/bin:/bin",
-                "HOME": str(tmp_path),
-                "BAWN_RUN": str(tmp_path / "run"),
-                "BAWN_WEIGHTS": str(volume),
-                "BAWN_NODE": "rented",
-                "BAWN_SETTINGS": json.dumps(settings),
-                "BAWN_LOGIN_SERVER": json.loads(headscale.config.read_text(encoding="utf-8"))["server_url"],
-                "BAWN_TAILNET_KEY": key,
-                "BAWN_TOKEN": TOKEN,
-                "BAWN_GPU": "none",
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    with headscale.running():
+        kind = ("--tags", "tag:pod", "--ephemeral", "--reusable", "--expiration", "5m")
+        key = headscale.ask("preauthkeys", "create", *kind)["key"]
+        environment = {
+            "PATH": f"{binaries}:{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "BAWN_RUN": str(tmp_path / "run"),
+            "BAWN_WEIGHTS": str(volume),
+            "BAWN_NODE": "rented",
+            "BAWN_SETTINGS": json.dumps(settings),
+            "BAWN_LOGIN_SERVER": json.loads(headscale.config.read_text(encoding="utf-8"))["server_url"],
+            "BAWN_TAILNET_KEY": key,
+            "BAWN_TOKEN": TOKEN,
+            "BAWN_STATE_KEY": STATE_KEY,
+            "BAWN_GPU": "none",
+        }
+        pod = Pod(environment, headscale, tmp_path / "pod.log", f"http://127.0.0.1:{port}")
+        pod.start()
         try:
-            yield Pod(process, headscale, log, f"http://127.0.0.1:{port}")
+            yield pod
         finally:
-            process.terminate()
-            process.wait(timeout=60)
+            pod.process.terminate()
+            pod.process.wait(timeout=60)
 
 
 async def test_a_pod_joins_by_its_tag_serves_on_loopback_and_ends_with_its_tailscaled(pod: Pod) -> None:
@@ -102,10 +119,11 @@ async def test_a_pod_joins_by_its_tag_serves_on_loopback_and_ends_with_its_tails
     assert node["given_name"] == "rented"
     assert "tag:pod" in json.dumps(node)
 
-    # Neither secret is in the environment or the arguments of anything that runs.
+    # No secret is in the environment or the arguments of anything that runs.
     for process in (pod.process.pid, *pod.children().values()):
         for file in ("environ", "cmdline"):
-            assert TOKEN.encode() not in Path(f"/proc/{process}/{file}").read_bytes()
+            text = Path(f"/proc/{process}/{file}").read_bytes()
+            assert not [secret for secret in (TOKEN, STATE_KEY) if secret.encode() in text]
 
     os.kill(pod.children()["tailscaled"], signal.SIGTERM)
     assert pod.process.wait(timeout=60) == 1
@@ -113,8 +131,14 @@ async def test_a_pod_joins_by_its_tag_serves_on_loopback_and_ends_with_its_tails
     assert not pod.serves()
 
 
-async def test_a_pod_that_is_stopped_ends_both_parts(pod: Pod) -> None:
+async def test_a_pod_that_is_stopped_ends_both_parts_and_comes_back_warm(pod: Pod) -> None:
+    prompt = "a prompt that is computed once, " * 20
     await until(pod.serves, within_s=120)
+    assert pod.cached_tokens(prompt) == 0
     pod.process.terminate()
     assert pod.process.wait(timeout=60) == 0
     assert not pod.serves()
+
+    pod.start()
+    await until(pod.serves, within_s=120)
+    assert pod.cached_tokens(prompt) > 50

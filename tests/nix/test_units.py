@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bawn.model_server.settings import ModelServerSettings
 from support.exposure import SYSTEMD, exposure, installed, require_analyze_program, systemd_version, verified
 from support.golden import golden_files
 
@@ -73,6 +74,14 @@ def test_exposure_is_not_judged_by_another_systemd(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(pytest.skip.Exception, match=f"judged by systemd {SYSTEMD}, and this is 999"):
         judge()
+
+
+def test_a_model_server_that_keeps_its_state_has_time_to_write_all_of_it_to_a_slow_disk() -> None:
+    unit = golden_files()["gpu-with-state/bawn-model-server.service"]
+    seconds = re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE)
+    assert seconds is not None
+    defaults = ModelServerSettings()
+    assert int(seconds[1]) >= defaults.drain_s + 5 + defaults.cache_mib / 32
 
 
 @pytest.mark.parametrize("host", ["gateway", "gateway-with-meilisearch"])

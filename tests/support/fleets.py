@@ -50,6 +50,8 @@ def fleets(draw: st.DrawFn) -> Data:
         node: Data = {"role": draw(st.sampled_from(["gpu", "pod"])), "models": [model]}
         if draw(st.booleans()):
             node["vram_mib"] = need + draw(st.integers(0, 1000))
+        if draw(st.booleans()):
+            node["state_on_disk"] = draw(st.sampled_from(["encrypted", "plain"]))
         nodes[next(names)] = node
     for _ in range(draw(st.integers(1, 3))):
         laptop: Data = {"role": "laptop", "owner": draw(st.sampled_from(sorted(people)))}

@@ -144,6 +144,8 @@ MUTATIONS: dict[str, Callable[[Data], str]] = {
     "a gateway without memory": node({"memory_mib": 512}, "memory_mib", "gateway"),
     "a gpu of an unknown model": node({"models": ["zz none"]}, "models", "gpu", "pod"),
     "a gpu of nothing": node({"models": []}, "models", "gpu", "pod"),
+    "a gateway with state on disk": node({"state_on_disk": "plain"}, "state_on_disk", "gateway"),
+    "state on disk in a way that is none": node({"state_on_disk": "zz"}, "state_on_disk", "gpu", "pod"),
     "a card that is too small": card_too_small,
     "no gateway": without("gateway"),
     "no model server": without("gpu", "pod"),

@@ -55,7 +55,7 @@ def test_the_services_take_what_is_rendered(path: Path, node: str, tmp_path: Pat
     fleet = read_fleet(path)
     token = tmp_path / "token"
     token.write_text("secret", encoding="utf-8")
-    places = Places(upstream_token_file=str(token), keys_file=str(tmp_path / "keys.json"))
+    places = Places(upstream_token_file=str(token), keys_file=str(tmp_path / "keys.json"), state_key_file=str(token))
     for file in write(render(fleet, node, places), tmp_path):
         settings = read_settings(file, KINDS[file.name])
         if isinstance(settings, GatewaySettings):
@@ -128,6 +128,18 @@ def test_places_are_what_the_host_says() -> None:
     gpu = msgspec.json.decode(render(fleet, "gpu", places)["model-server.json"], type=ModelServerSettings)
     assert (gateway.host, gateway.index_dir) == ("100.64.0.7", "/i")
     assert (gpu.host, gpu.model) == ("100.64.0.7", "/w/Qwen3.6-27B-Q4_K_M.gguf")
+
+
+def test_a_model_server_keeps_state_on_disk_only_where_the_fleet_says_so_and_with_a_key_where_that_is_said() -> None:
+    def kept(example: str, node: str) -> tuple[str, str]:
+        places = Places(state_dir="/s", state_key_file="/k")
+        rendered = render(read_fleet(HERE / "examples" / example), node, places)["model-server.json"]
+        settings = msgspec.json.decode(rendered, type=ModelServerSettings)
+        return settings.state_dir, settings.state_key_file
+
+    assert kept("pods.toml", "pod-large") == ("/s", "/k")
+    assert kept("contractors.toml", "gpu-3") == ("/s", "")
+    assert kept("own-gpu.toml", "gpu") == ("", "")
 
 
 def test_without_repositories_the_gateway_looks_for_no_index() -> None:

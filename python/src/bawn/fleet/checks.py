@@ -14,6 +14,7 @@ from bawn.fleet.schema import (
     LIBRARIES,
     ROLES,
     SERVING_ROLES,
+    STATES_ON_DISK,
     Fleet,
     Model,
     Node,
@@ -102,11 +103,15 @@ def _serving(fleet: Fleet, at: str, node: Node) -> Iterator[Problem]:
             yield Problem(f"{at}.models", f"a {node.role} serves no models; only gpu and pod do.")
         if node.embedding_model is not None:
             yield Problem(f"{at}.embedding_model", f"a {node.role} serves no models; only gpu and pod do.")
+        if node.state_on_disk is not None:
+            yield Problem(f"{at}.state_on_disk", f"a {node.role} serves no models; only gpu and pod do.")
         return
     if len(node.models) != 1:
         yield Problem(f"{at}.models", f"names {len(node.models)} models; a {node.role} serves exactly one.")
     for name in _unknown(node.models, fleet.models):
         yield Problem(f"{at}.models", f"there is no model {name}; known: {listed(fleet.models)}.")
+    if node.state_on_disk is not None and node.state_on_disk not in STATES_ON_DISK:
+        yield Problem(f"{at}.state_on_disk", f"is {node.state_on_disk!r}; take {' or '.join(STATES_ON_DISK)}.")
     yield from _embedding(fleet, at, node)
     served = [name for name in (*node.models, node.embedding_model) if name is not None]
     if node.vram_mib is not None and node.vram_mib > 0 and served and all(name in fleet.models for name in served):

@@ -24,6 +24,10 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where the gateway finds the bearer token that the model servers ask for: a credential of its unit."""
     token_file: str = "/run/credentials/bawn-model-server.service/token"  # noqa: S105 - a path
     """Where a model server finds it."""
+    state_dir: str = "/var/lib/bawn-model-server"
+    """Where a model server keeps the beginnings of prompts while it is stopped: the state directory of its unit."""
+    state_key_file: str = "/run/credentials/bawn-model-server.service/state-key"
+    """Where it finds the secret that encrypts them: a credential of its unit."""
 
 
 def render(fleet: Fleet, name: str, places: Places) -> dict[str, bytes]:
@@ -110,6 +114,10 @@ def _model_server(fleet: Fleet, node: Node, places: Places) -> dict[str, Any]:
         "n_slots": model.slots,
         "token_file": places.token_file,
     }
+    if node.state_on_disk is not None:
+        settings["state_dir"] = places.state_dir
+    if node.state_on_disk == "encrypted":
+        settings["state_key_file"] = places.state_key_file
     if node.embedding_model is None:
         return settings
     embedding = fleet.models[node.embedding_model]

@@ -14,6 +14,7 @@ ROLES: Final = ("headscale", "gateway", "gpu", "pod", "laptop")
 SERVING_ROLES: Final = ("gpu", "pod")
 """Roles of the nodes that run a model server."""
 LIBRARIES: Final = ("direct", "all")
+STATES_ON_DISK: Final = ("encrypted", "plain")
 INDEXES: Final = ("code", "docs", "libraries")
 
 GATEWAY_PORT: Final = 8700
@@ -64,6 +65,9 @@ class Node(Settings, frozen=True):
     """What a gpu or pod serves: one key of `models`."""
     embedding_model: str | None = None
     """What it embeds with beside that, for the search: a key of `models`, the same on all nodes."""
+    state_on_disk: str | None = None
+    """How a gpu or pod keeps the beginnings of prompts while it is stopped, one of `STATES_ON_DISK`: sealed by a key of
+    the operator's, or readable by whoever can read its disk. None: it keeps none, and comes back cold."""
     memory_mib: int | None = None
     """Main memory."""
     vram_mib: int | None = None
