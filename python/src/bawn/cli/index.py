@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, get_args
 import click
 import msgspec
 
-from bawn.cli import embedding, index_libraries, index_report
+from bawn.cli import embedding, index_bundle, index_libraries, index_report
 from bawn.cli.index_common import INDEX_OPTION, progress_bar
 from bawn.cli.lazy import Lazy, LazyGroup
 from bawn.contracts.errors import RequestError, SettingsError
 from bawn.contracts.repositories import is_address
 from bawn.contracts.search import CODE_INDEX, INDEXES, Index
+from bawn.indexer.bundles.uploads import delete_unused as delete_unused_uploads
 from bawn.indexer.copies import branches_of, delete_unused, fetch_all
 from bawn.indexer.indexing import Progress, Report
 from bawn.indexer.libraries.shelf import Shelf
@@ -45,6 +46,8 @@ command.add_command(index_report.command, "report")
 command.add_command(embedding.settings, "embedding")
 command.add_command(embedding.embed, "embed")
 command.add_command(index_libraries.registry, "registry")
+command.add_command(index_bundle.bundle)
+command.add_command(index_bundle.upload)
 
 
 @command.command()
@@ -129,7 +132,9 @@ def remove(name: str, index_dir: Path | None) -> None:
     """Forget the repository NAME; the next run takes it out of the index."""
     index_dir = index_dir or state_dir() / "index"
     with writer_lock(index_dir):
-        Registry(index_dir).remove(name)
+        registry = Registry(index_dir)
+        registry.remove(name)
+        delete_unused_uploads(index_dir, registry.repositories())
     click.echo(f"{name}: forgotten. The next `bawn index run` takes it out.")
 
 

@@ -16,7 +16,7 @@ from bawn.indexer.registry import Registry
 from bawn.indexer.report import Places, Report, read_reports
 from bawn.service.settings import state_dir
 
-_SHOWN: Final = 20
+SHOWN: Final = 20
 """Paths of one reason or rule."""
 _LINES: Final = 6
 """Line numbers of one path."""
@@ -68,7 +68,7 @@ class _Shown(msgspec.Struct):
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--all", "everything", is_flag=True, help=f"Every path, and not the first {_SHOWN} of each reason.")
+@click.option("--all", "everything", is_flag=True, help=f"Every path, and not the first {SHOWN} of each reason.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @INDEX_OPTION
 def command(name: str | None, everything: bool, as_json: bool, index_dir: Path | None) -> None:
@@ -88,11 +88,11 @@ def command(name: str | None, everything: bool, as_json: bool, index_dir: Path |
         shown = [_shown(one) for one in reports]
         click.echo(msgspec.json.encode({"index": str(index_dir), "repositories": shown, "libraries": libraries}))
         return
-    limit = None if everything else _SHOWN
+    limit = None if everything else SHOWN
     for report in reports:
         # A library of which there is nothing to say is one of hundreds.
         if not _is_library(report) or report.masked or report.left_out or name:
-            for line in _lines(report, limit):
+            for line in lines_of(report, limit):
                 click.echo(line)
     for one in libraries:
         for line in _library_lines(one, limit):
@@ -126,7 +126,8 @@ def _shown(report: Report) -> _Shown:
     )
 
 
-def _lines(report: Report, limit: int | None) -> Iterator[str]:
+def lines_of(report: Report, limit: int | None) -> Iterator[str]:
+    """What people read of a report; of each reason and rule `limit` paths, or None: all."""
     masked: dict[str, dict[str, Places]] = {}
     for path, rules in report.masked.items():
         for rule, places in rules.items():

@@ -7,8 +7,6 @@ the content of a document follows the frame that speaks of it. The end of its in
 import resource
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,9 +14,8 @@ import msgspec
 
 from bawn.indexer.chunking import chunk
 from bawn.indexer.libraries.library import Library
+from bawn.indexer.memory import MEMORY, bounded
 
-MEMORY: Final = 1_000_000_000
-"""Bytes of address space."""
 CUTTING_MEMORY: Final = 200_000_000
 CUTTING_S: Final = 5
 """Bytes of address space and seconds of computing for one file of source. Most take milliseconds and some megabytes;
@@ -66,7 +63,7 @@ def main() -> None:
     while header := source.read(4):
         request = requests.decode(source.read(int.from_bytes(header, "big")))
         if isinstance(request, Request):
-            with _bounded(CUTTING_MEMORY):
+            with bounded(CUTTING_MEMORY):
                 # Of the process's own time, so that a busy host cuts as an idle one does.
                 signal.setitimer(signal.ITIMER_VIRTUAL, CUTTING_S)
                 answer: object = chunk(request.text, request.language)
@@ -74,37 +71,17 @@ def main() -> None:
         elif isinstance(request, Package):
             from bawn.indexer.libraries.documentation import documentation
 
-            with _bounded(DOCUMENT_MEMORY):
+            with bounded(DOCUMENT_MEMORY):
                 answer = documentation(Path(request.archive), request.library)
         else:
             # Not before it is needed: most repositories have no document.
             from bawn.indexer.documents.extracting import extract
 
             content = source.read(request.size)
-            with _bounded(DOCUMENT_MEMORY):
+            with bounded(DOCUMENT_MEMORY):
                 answer = extract(content, request.language)
             del content
         write_frame(sink, answers.encode(answer))
-
-
-@contextmanager
-def _bounded(memory: int) -> Generator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    allowed = _mapped() + memory
-    resource.setrlimit(resource.RLIMIT_AS, (allowed if soft < 0 else min(allowed, soft), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _mapped() -> int:
-    """Bytes of this process's address space; where the system has no /proc, what it may have in all."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 as short as can be
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return MEMORY
 
 
 if __name__ == "__main__":

@@ -40,12 +40,17 @@ def blob_hash(content: bytes) -> str:
 class Fingerprints:
     """The fingerprints of one repository, in a file."""
 
-    def __init__(self, file: Path, version: int) -> None:
-        """Read `file`; one that is missing, damaged or of another `version` counts as empty."""
+    def __init__(self, file: Path | None, version: int) -> None:
+        """Read `file`; one that is missing, damaged or of another `version` counts as empty.
+
+        None: nothing is known, nor kept.
+        """
         self._file = file
         self._version = version
         self._old: dict[bytes, Fingerprint] = {}
         self._new: dict[bytes, Fingerprint] = {}
+        if file is None:
+            return
         try:
             written, entries = _decoder.decode(file.read_bytes())
         except (OSError, msgspec.DecodeError):
@@ -75,6 +80,8 @@ class Fingerprints:
 
     def save(self) -> None:
         """Write what this run looked at, and forget the rest."""
+        if self._file is None:
+            return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._file.with_suffix(".new")
         fresh.write_bytes(msgspec.msgpack.encode((self._version, self._new)))

@@ -11,15 +11,13 @@ from typing import Final
 
 import msgspec
 
-from bawn.indexer.contents import SkipReason, decode, kind_of, skip_by_content
+from bawn.indexer.contents import SkipReason, kind_of
 from bawn.indexer.cutting import Cutter
-from bawn.indexer.documents.extraction import is_document
 from bawn.indexer.fingerprints import Fingerprints
-from bawn.indexer.languages import language_of
+from bawn.indexer.reading import FAILURES, read_text, reason_of
 from bawn.indexer.registry import Repository
 from bawn.indexer.report import ReportWriter
-from bawn.indexer.secrets.files import holds_private_key
-from bawn.indexer.secrets.masking import VERSION, Finding, mask
+from bawn.indexer.secrets.masking import VERSION, Finding
 from bawn.indexer.sources import Source, SourceFile, open_source
 from bawn.search.backend import IndexPublisher
 from bawn.search.documents import FORMAT, IndexDocument, field_words
@@ -131,12 +129,8 @@ def _publish(
     try:
         content = source.read(file)
         documents, reason, findings = _documents(repository, source, file, content, cutter)
-    except FileNotFoundError:
-        reason = "vanished"
-    except OSError:
-        reason = "unreadable"
-    except (ValueError, RecursionError, MemoryError):
-        reason = "failed"
+    except FAILURES as failure:
+        reason = reason_of(failure)
     else:
         source.learn(file, reason)
         if reason is None:
@@ -155,14 +149,10 @@ def _publish(
 def _documents(
     repository: Repository, source: Source, file: SourceFile, content: bytes, cutter: Cutter
 ) -> tuple[list[IndexDocument], SkipReason | None, list[Finding]]:
-    language = language_of(file.path, content[:200].partition(b"\n")[0].decode(errors="replace"))
-    text, cut_as, reason = _read(repository, file.path, content, language, cutter)
-    if reason is not None:
-        return [], reason, []
-    if holds_private_key(file.path, text):
-        return [], "key_file", []
-    text, findings = mask(text, file.path)
-    kind = kind_of(file.path, cut_as, text, file.declared)
+    read = read_text(file, content, cutter, to_read=repository.index != "code")
+    if isinstance(read, str):
+        return [], read, []
+    kind = kind_of(file.path, read.cut_as, read.text, file.declared)
     documents = [
         IndexDocument(
             repo=repository.name,
@@ -171,7 +161,7 @@ def _documents(
             blob=file.version,
             commit=source.commit,
             kind=kind,
-            language=language,
+            language=read.language,
             start_line=piece.start_line,
             end_line=piece.end_line,
             context=piece.context,
@@ -180,21 +170,9 @@ def _documents(
             words=field_words(file.path, piece.context, piece.symbols, piece.text),
             references=piece.references,
         )
-        for piece in cutter.cut(text, cut_as)
+        for piece in cutter.cut(read.text, read.cut_as)
     ]
-    return documents, None, findings
-
-
-def _read(
-    repository: Repository, path: str, content: bytes, language: str, cutter: Cutter
-) -> tuple[str, str, SkipReason | None]:
-    """The text of a file and the language that it is cut as, or why the file stays out."""
-    if is_document(path, language, content, to_read=repository.index != "code"):
-        document = cutter.extract(content, language)
-        if document is not None:
-            return document.text, document.language, document.skipped
-    reason = skip_by_content(content, language)
-    return "" if reason else decode(content), language, reason
+    return documents, None, read.findings
 
 
 def drop_repository(name: str, publisher: IndexPublisher) -> int:

@@ -13,11 +13,15 @@ from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import Index
 from bawn.indexer import git
 from bawn.indexer.branches import check_branches, is_name
+from bawn.indexer.bundles.manifest import FILES
 from bawn.indexer.remote import Remote, check
 from bawn.indexer.selection import Selection
 
 Libraries = Literal["direct", "all"]
 """Of the libraries that lock files name: those that the project needs itself, or those that they need in turn, too."""
+
+UPLOADS: Final = "uploads"
+"""Folder of an index directory."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
 
@@ -44,6 +48,8 @@ class Repository(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Globs of what is left out."""
     libraries: Libraries | None = None
     """Which of the libraries that its lock files name have their documentation in the index `libraries`."""
+    is_upload: bool = False
+    """Whether `folder` has the files of a bundle that was uploaded."""
     is_library: bool = False
     """The documentation of a library, as it lies in a folder; it is no part of a registration."""
 
@@ -62,12 +68,24 @@ def _name_of(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
 
 
+def _checked(repository: Repository) -> Repository:
+    if not _NAME.fullmatch(repository.name):
+        raise SettingsError(
+            f"`{repository.name}` can't name a repository: use letters, digits, `.`, `_`, `-`, and one `/` at most"
+            " (--name)."
+        )
+    check_branches(repository.branches)
+    _ = repository.selection
+    return repository
+
+
 class Registry:
     """`repositories.json` of an index directory; the caller holds the index's lock while it changes it."""
 
     def __init__(self, index_dir: Path) -> None:
         self._file = index_dir / "repositories.json"
         self._copies = index_dir / "copies"
+        self._uploads = index_dir.resolve() / UPLOADS
 
     def repositories(self) -> list[Repository]:
         """All that are registered, by name.
@@ -93,7 +111,7 @@ class Registry:
         """Register the repository or folder at `path`; one of the same name and path is changed.
 
         Args:
-            path: of a folder.
+            path: of a folder; of an upload, the one that has its manifest.
             name: in searches; None: the folder's.
             branches: names and patterns; none: what lies in the folder.
             how: `index`, `project`, `include`, `exclude`, `libraries` of `Repository`.
@@ -101,15 +119,31 @@ class Registry:
         Raises:
             SettingsError: no folder is there, the name can't be one or is taken, there is no such branch.
         """
+        return self._add(self.described(path, name, branches, **how), str(path))
+
+    def described(self, path: Path, name: str | None, branches: Sequence[str], **how: Any) -> Repository:
+        """What `add` would register; arguments and errors as there, but for names that are taken."""
         resolved = path.expanduser().resolve()
         if not resolved.is_dir():
             raise SettingsError(f"{path}: is not a folder.")
+        if resolved.parent == self._uploads:
+            # It has the one branch that was packed, whatever a fleet says of all repositories.
+            return _checked(Repository(name or _name_of(resolved.name), str(resolved / FILES), is_upload=True, **how))
         if branches and not git.is_repository(resolved):
             raise SettingsError(f"{path}: is no git repository, so it has no branch `{branches[0]}`.")
         for branch in filter(is_name, branches):
             git.branch_commit(resolved, branch)
-        named = Repository(name or _name_of(resolved.name), str(resolved), branches=list(branches), **how)
-        return self._add(named, str(path))
+        return _checked(Repository(name or _name_of(resolved.name), str(resolved), branches=list(branches), **how))
+
+    def upload_folder(self, name: str) -> tuple[Path, Repository | None]:
+        """The folder of the bundle that is uploaded as `name`, and the registration of the one that it replaces.
+
+        Raises:
+            SettingsError: the name can't be one, or is that of something else.
+        """
+        folder = self._uploads / name.replace("/", "+")
+        wanted = _checked(Repository(name, str(folder / FILES), is_upload=True))
+        return folder, self._known(wanted, "this bundle").get(name)
 
     def add_remote(
         self, remote: Remote, name: str | None = None, branches: Sequence[str] = ("main",), **how: Any
@@ -124,16 +158,16 @@ class Registry:
         # Projects of one repository share a copy.
         copy = self._copies / f"{hashlib.sha256(remote.url.encode()).hexdigest()[:24]}.git"
         named = Repository(name, str(copy), branches=list(branches), remote=remote, **how)
-        return self._add(named, remote.url)
+        return self._add(_checked(named), remote.url)
 
     def _add(self, repository: Repository, place: str) -> Repository:
-        if not _NAME.fullmatch(repository.name):
-            raise SettingsError(
-                f"`{repository.name}` can't name a repository: use letters, digits, `.`, `_`, `-`, and one `/` at most"
-                " (--name)."
-            )
-        check_branches(repository.branches)
-        _ = repository.selection
+        known = self._known(repository, place)
+        known[repository.name] = repository
+        self._save(list(known.values()))
+        return repository
+
+    def _known(self, repository: Repository, place: str) -> dict[str, Repository]:
+        """All that are registered, by name; raises SettingsError where another one has the name of `repository`."""
         known = {one.name: one for one in self.repositories()}
         if repository.name in known and known[repository.name].folder != repository.folder:
             taken = known[repository.name]
@@ -141,9 +175,7 @@ class Registry:
             raise SettingsError(
                 f"`{repository.name}` is already the name of {where}, not of {place}: choose another one with --name."
             )
-        known[repository.name] = repository
-        self._save(list(known.values()))
-        return repository
+        return known
 
     def remove(self, name: str) -> None:
         """Forget a repository; the next run takes its documents out.

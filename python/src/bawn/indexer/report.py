@@ -40,6 +40,18 @@ class Report(msgspec.Struct):
         """Whether it tells of every file what the rules of today find."""
         return self.version == VERSION
 
+    def add_left_out(self, path: str, reason: SkipReason) -> None:
+        """Note a file or folder that stays out."""
+        self.left_out[mask_path(path)] = reason
+
+    def add_masked(self, path: str, findings: Iterable[Finding]) -> None:
+        """Note what was masked in a file."""
+        lines: dict[str, list[int]] = {}
+        for finding in findings:
+            lines.setdefault(finding.rule, []).append(finding.line)
+        if lines:
+            self.masked[path] = {rule: Places(len(all_), all_[:_MAX_LINES]) for rule, all_ in lines.items()}
+
 
 def _file(index_dir: Path, repo: str) -> Path:
     return index_dir / _FOLDER / f"{repo.replace('/', '%')}.json"
@@ -85,15 +97,11 @@ class ReportWriter:
 
     def left_out(self, path: str, reason: SkipReason) -> None:
         """Note a file or folder that is not in the index."""
-        self._new.left_out[mask_path(path)] = reason
+        self._new.add_left_out(path, reason)
 
     def masked(self, path: str, findings: Iterable[Finding]) -> None:
         """Note what was masked in a file."""
-        lines: dict[str, list[int]] = {}
-        for finding in findings:
-            lines.setdefault(finding.rule, []).append(finding.line)
-        if lines:
-            self._new.masked[path] = {rule: Places(len(all_), all_[:_MAX_LINES]) for rule, all_ in lines.items()}
+        self._new.add_masked(path, findings)
 
     def unchanged(self, path: str) -> None:
         """Keep what the old report says of a file that the index has as it is."""

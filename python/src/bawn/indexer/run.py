@@ -7,6 +7,7 @@ import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.contracts.search import INDEXES
+from bawn.indexer.bundles.uploads import settle
 from bawn.indexer.copies import branches_of
 from bawn.indexer.cutting import Cutter
 from bawn.indexer.destination import open_destination
@@ -50,6 +51,7 @@ def run_index(
         OSError: what the run keeps for itself can't be written.
     """
     with writer_lock(index_dir):
+        settle(index_dir)
         repositories = Registry(index_dir).repositories()
         chosen = _choose(repositories, names, rebuild=rebuild)
         outcomes: list[Outcome] = []

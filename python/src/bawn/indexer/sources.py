@@ -5,20 +5,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 
 from bawn.contracts.errors import SettingsError
 from bawn.indexer import git
 from bawn.indexer.beneath import Beneath, NotAFile
+from bawn.indexer.bundles.manifest import Manifest, Note, WrongBundle, read_manifest
 from bawn.indexer.contents import MAX_BYTES, SkipReason, max_bytes, skip_by_name
 from bawn.indexer.fingerprints import Fingerprints, blob_hash
 from bawn.indexer.folder_rules import ReadFile
 from bawn.indexer.ignoring import Ignoring
 from bawn.indexer.linguist import Declarations, Declared
 from bawn.indexer.registry import Repository
-from bawn.indexer.walk import folder_files
+from bawn.indexer.walk import every_file, folder_files
+
+_NOTHING: Final = Note()
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -33,6 +36,8 @@ class SourceFile(msgspec.Struct, frozen=True):
     """None where the source knows the blob without reading it."""
     declared: Declared = {}
     """What the repository says of the file's kind."""
+    extracted: str | None = None
+    """Of a document whose content is its text already, the language that this is cut as."""
 
     @property
     def version(self) -> str:
@@ -85,14 +90,24 @@ def tracked_files(root: Path) -> list[bytes] | None:
 class WorkTree:
     """A git work tree with its uncommitted changes, or a plain folder."""
 
-    def __init__(self, root: Path, fingerprints: Fingerprints, *, is_library: bool = False) -> None:
-        """`is_library`: all of it is documentation, and no git repository is asked, whatever lies around the folder."""
+    def __init__(
+        self, root: Path, fingerprints: Fingerprints, *, is_library: bool = False, bundle: Manifest | None = None
+    ) -> None:
+        """`is_library`: all of it is documentation. `bundle`: of the bundle that was unpacked there, all is indexed.
+
+        Of both no git repository is asked, whatever lies in or around the folder.
+        """
         self._ignoring = Ignoring(self._rules)
         self._declarations = Declarations(self._rules)
         self._is_library = is_library
-        listed = None if is_library else tracked_files(root)
-        self._paths = folder_files(root, self._ignoring) if listed is None else iter(listed)
-        self.branch, self.commit = ("", "") if listed is None else git.head(root)
+        self._notes = None if bundle is None else bundle.notes
+        listed = None if is_library or bundle is not None else tracked_files(root)
+        if bundle is not None:
+            self._paths = every_file(root)
+            self.branch, self.commit = bundle.branch, bundle.commit
+        else:
+            self._paths = folder_files(root, self._ignoring) if listed is None else iter(listed)
+            self.branch, self.commit = ("", "") if listed is None else git.head(root)
         self._root = root
         self._fingerprints = fingerprints
         self._seen: dict[str, tuple[bytes, os.stat_result]] = {}
@@ -101,7 +116,12 @@ class WorkTree:
         self._beneath = self._stack.enter_context(Beneath(root))
 
     def _declared(self, path: bytes) -> Declared:
-        return {"docs": True} if self._is_library else self._declarations.of(path)
+        if self._is_library:
+            return {"docs": True}
+        return self._declarations.of(path) if self._notes is None else self._note(path).declared
+
+    def _note(self, path: bytes) -> Note:
+        return (self._notes or {}).get(shown(path), _NOTHING)
 
     def _rules(self, path: bytes) -> bytes | None:
         try:
@@ -129,13 +149,15 @@ class WorkTree:
                 known = self._fingerprints.lookup(path, status)
                 if known is not None:
                     skipped: SkipReason | None = known.skipped or None  # pyright: ignore[reportAssignmentType]
-                    yield SourceFile(name, known.blob, skipped, None, self._declared(path))
+                    yield SourceFile(name, known.blob, skipped, None, self._declared(path), self._note(path).extracted)
                 elif status.st_size > max_bytes(name):
                     yield SourceFile(name, "", "too_large", None)
                 else:
                     content = self._beneath.read(path, max_bytes(name) + 1)
                     self._seen[name] = (path, status)
-                    yield SourceFile(name, blob_hash(content), None, content, self._declared(path))
+                    yield SourceFile(
+                        name, blob_hash(content), None, content, self._declared(path), self._note(path).extracted
+                    )
             except NotAFile:
                 yield SourceFile(name, "", "not_a_file", None)
             except FileNotFoundError:
@@ -224,10 +246,21 @@ def open_source(repository: Repository, fingerprints: Fingerprints) -> Source:
     """The source of a registered repository.
 
     Raises:
-        SettingsError: its folder or branch is gone, or git can't read it.
+        SettingsError: its folder or branch is gone, git can't read it, or the manifest of an upload is damaged.
     """
     if not repository.path.is_dir():
         raise SettingsError(f"{repository.path}: the folder of `{repository.name}` is gone. Its index stays as it is.")
     if repository.branch is not None:
         return Commit(repository.path, repository.branch)
-    return WorkTree(repository.path, fingerprints, is_library=repository.is_library)
+    bundle = _bundle(repository) if repository.is_upload else None
+    return WorkTree(repository.path, fingerprints, is_library=repository.is_library, bundle=bundle)
+
+
+def _bundle(repository: Repository) -> Manifest:
+    try:
+        return read_manifest(repository.path.parent)
+    except (WrongBundle, OSError) as error:
+        raise SettingsError(
+            f"{repository.path.parent}: the upload of `{repository.name}` is damaged: upload its bundle again."
+            " Its index stays as it is."
+        ) from error

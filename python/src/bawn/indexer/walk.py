@@ -26,6 +26,14 @@ def _rules(folder: Path) -> list[Pattern] | None:
         return None
 
 
+def every_file(root: Path) -> Iterator[bytes]:
+    """Paths of all regular files relative to `root`, in order; links are not followed, nor listed."""
+    for folder, folders, names in os.walk(os.fsencode(root)):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), os.fsencode(root))  # noqa: PTH118 names may be no UTF-8
+
+
 def folder_files(root: Path, ignoring: Ignoring) -> Iterator[bytes]:
     """Paths of regular files relative to `root`, folder by folder; links are not followed, nor listed.
 

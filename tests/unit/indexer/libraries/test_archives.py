@@ -14,7 +14,7 @@ import pytest
 
 from bawn.indexer.cutting import Cutter
 from bawn.indexer.libraries import documentation
-from bawn.indexer.libraries.archives import MOST_UNPACKED, Archive, WrongArchive
+from bawn.indexer.libraries.archives import MOST_UNPACKED, Archive, Bounds, WrongArchive
 from bawn.indexer.libraries.documentation import CHANGES, MOST_BYTES, MOST_FILES, MOST_TYPES, Unpacked
 from bawn.indexer.libraries.hashes import is_right
 from bawn.indexer.libraries.library import Library
@@ -119,12 +119,28 @@ def bomb_with(info: tarfile.TarInfo) -> bytes:
     return buffer.getvalue()
 
 
-def test_an_archive_of_very_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bawn.indexer.libraries.archives.MOST_MEMBERS", 10)
+def test_an_archive_of_very_many_files_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "p.zip"
     file.write_bytes(zip_of({f"{number}.md": "x" for number in range(11)}))
     with pytest.raises(WrongArchive, match="more than 10 files"):
-        list(Archive(file).members())
+        list(Archive(file, Bounds(members=10)).members())
+    assert len(list(Archive(file, Bounds(members=11)).members())) == 11
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_what_is_no_regular_file_is_refused_where_bounds_are_strict(kind: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "p.tar.gz"
+    file.write_bytes(tar_gz({"p-1/README.md": "# P\n"}, link("p-1/x", kind, "README.md")))
+    with pytest.raises(WrongArchive, match="has 'p-1/x', which is no regular file"):
+        list(Archive(file, Bounds(is_strict=True)).members())
+
+
+def test_an_archive_that_lost_its_last_byte_is_refused_where_bounds_are_strict(tmp_path: Path) -> None:
+    file = tmp_path / "p.tar.gz"
+    file.write_bytes(GOOD[:-1])
+    assert len(list(Archive(file).members())) == 1
+    with pytest.raises(WrongArchive, match="is damaged"):
+        list(Archive(file, Bounds(is_strict=True)).members())
 
 
 PROSE = "# Title\n\nSome text.\n"
