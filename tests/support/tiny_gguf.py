@@ -139,6 +139,39 @@ def write_recurrent(path: Path, *, seed: int = 7) -> Path:
     return path
 
 
+def write_windowed(path: Path, *, seed: int = 7, window: int = 64) -> Path:
+    """Write a random model of architecture gemma3: of six layers five see the last `window` tokens only."""
+    writer = gguf.GGUFWriter(path, "gemma3")
+    n_embd, n_head, length, n_ff = 64, 2, 32, 96
+    writer.add_name("windowed")
+    writer.add_context_length(4096)
+    writer.add_embedding_length(n_embd)
+    writer.add_block_count(6)
+    writer.add_feed_forward_length(n_ff)
+    writer.add_head_count(n_head)
+    writer.add_head_count_kv(1)
+    writer.add_key_length(length)
+    writer.add_value_length(length)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_sliding_window(window)
+    writer.add_vocab_size(SIZE)
+    _add_vocabulary(writer, CHATML, fim=False)
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (SIZE, n_embd), "output.weight": (SIZE, n_embd), "output_norm.weight": (n_embd,),
+    }  # fmt: skip
+    for layer in range(6):
+        block = {
+            "attn_norm": (n_embd,), "post_attention_norm": (n_embd,), "ffn_norm": (n_embd,), "post_ffw_norm": (n_embd,),
+            "attn_q_norm": (length,), "attn_k_norm": (length,),
+            "attn_q": (n_head * length, n_embd), "attn_k": (length, n_embd), "attn_v": (length, n_embd),
+            "attn_output": (n_embd, n_head * length),
+            "ffn_gate": (n_ff, n_embd), "ffn_up": (n_ff, n_embd), "ffn_down": (n_embd, n_ff),
+        }  # fmt: skip
+        shapes |= {f"blk.{layer}.{name}.weight": shape for name, shape in block.items()}
+    _add_random(writer, shapes, seed)
+    return path
+
+
 def write_hybrid(path: Path, *, seed: int = 7, n_ctx: int = 4096, fim: bool = False) -> Path:
     """Write a random model of architecture qwen35: of four layers three are recurrent, as in Qwen3.5 and 3.6."""
     writer = gguf.GGUFWriter(path, "qwen35")

@@ -23,6 +23,7 @@ WRITE: dict[str, Callable[[Path], Path]] = {
     "plain": tiny_gguf.write,
     "hybrid": tiny_gguf.write_hybrid,
     "recurrent": tiny_gguf.write_recurrent,
+    "windowed": tiny_gguf.write_windowed,
 }
 
 
@@ -67,7 +68,7 @@ async def check_books(engine: Engine) -> None:
 
 def taken_cells(engine: Engine, sequence: int) -> int:
     """Cells that llama.cpp has for a sequence: the number that its saved state begins with."""
-    if engine.runtime.memory.recurrent:
+    if engine.runtime.memory.by_checkpoints:
         scheduler = engine.scheduler
         assert scheduler is not None
         return len(scheduler.slots[sequence].held)

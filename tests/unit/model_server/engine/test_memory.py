@@ -1,6 +1,6 @@
-"""Three ways back that give wrong logits without any error, on a model with recurrent layers: none can be gone."""
+"""Ways back that give wrong logits without any error, in recurrent layers and sliding windows: none can be gone."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from bawn.model_server.engine.batch import Batch
+from bawn.model_server.engine.memory import Span
 from bawn.model_server.engine.options import EngineOptions
 from bawn.model_server.engine.runtime import Aborted, Runtime
 from support import tiny_gguf
@@ -18,9 +19,17 @@ FIRST, OTHER = [*range(120, 150)], [*range(60, 75)]
 Logits = npt.NDArray[np.float32]
 
 
+WRITE: dict[str, Callable[[Path], Path]] = {
+    "hybrid": tiny_gguf.write_hybrid,
+    "windowed": lambda path: tiny_gguf.write_windowed(path, window=32),
+}
+both = pytest.mark.parametrize("runtime", WRITE, indirect=True)
+
+
 @pytest.fixture
-def runtime(tmp_path: Path) -> Generator[Runtime]:
-    made = Runtime(EngineOptions(model=tiny_gguf.write_hybrid(tmp_path / "m.gguf"), n_ctx=512, n_slots=2, threads=1))
+def runtime(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[Runtime]:
+    model = WRITE[getattr(request, "param", "hybrid")](tmp_path / "m.gguf")
+    made = Runtime(EngineOptions(model=model, n_ctx=512, n_slots=2, threads=1))
     yield made
     made.close()
 
@@ -46,6 +55,7 @@ def end_of(runtime: Runtime) -> int:
     return int(llama.llama_memory_seq_pos_max(llama.llama_get_memory(runtime.context), 0))
 
 
+@both
 def test_a_checkpoint_brings_back_the_same_bits(runtime: Runtime) -> None:
     """What lies behind it goes with it: llama.cpp itself would leave those positions in the attention layers."""
     expected, memory = fresh(runtime), runtime.memory
@@ -68,6 +78,7 @@ def test_there_is_no_way_back_but_by_checkpoints(runtime: Runtime) -> None:
         feed(runtime, FIRST, len(PROMPT))
 
 
+@both
 def test_a_step_that_was_broken_off_leaves_nothing_behind_a_checkpoint(runtime: Runtime) -> None:
     expected, memory = fresh(runtime), runtime.memory
     feed(runtime, PROMPT, 0)
@@ -79,3 +90,15 @@ def test_a_step_that_was_broken_off_leaves_nothing_behind_a_checkpoint(runtime: 
     runtime.abort(False)
     assert memory.roll_back(0, checkpoint, len(PROMPT))
     assert np.array_equal(feed(runtime, OTHER, len(PROMPT)), expected)
+
+
+@both
+def test_what_was_saved_and_loaded_gives_the_same_logits(runtime: Runtime) -> None:
+    """llama.cpp saves no more of a window than what its sequence's end sees: the checkpoint has what a span lacks."""
+    expected, memory = fresh(runtime), runtime.memory
+    feed(runtime, PROMPT, 0)
+    checkpoint = memory.checkpoint(0)
+    spans = [Span(start, start + 40, memory.save(0, start, start + 40)) for start in (0, 40)]
+    feed(runtime, FIRST, len(PROMPT))
+    assert memory.load(1, 0, spans, checkpoint, len(PROMPT))
+    assert np.allclose(feed(runtime, OTHER, len(PROMPT), sequence=1), expected, atol=0.02)

@@ -52,7 +52,7 @@ class PromptCache:
         match = self.tree.match(tokens, most)
         if match.length < source.length + WORTH:
             match = Match([], 0)
-        start = 0 if self._memory.recurrent and match.length else source.length
+        start = 0 if self._memory.by_checkpoints and match.length else source.length
         target = self._target(idle, source if start else None)
         # From here on the target's own content is lost, but for what is taken over from it.
         in_place = start > 0 and target is source.slot
@@ -71,7 +71,7 @@ class PromptCache:
     def _usable(self, slot: Slot, tokens: list[int], most: int) -> Source:
         """How much of the prompt the slot is good for."""
         length = min(common_prefix(slot.held, tokens), most)
-        if not self._memory.recurrent:
+        if not self._memory.by_checkpoints:
             return Source(length, slot)
         # The state is that of the slot's end: it goes on from there, and only where nobody else works on it.
         if length == len(slot.held) and slot.sequence is None:
@@ -109,8 +109,8 @@ class PromptCache:
         slot.shorten(to.length if self._memory.roll_back(slot.number, to.state, to.length) else 0)
 
     def _share(self, source: Source, target: Slot, length: int) -> None:
-        recurrent = self._memory.recurrent
-        self._memory.share(source.slot.number, target.number, len(source.slot.held) if recurrent else length)
+        by_checkpoints = self._memory.by_checkpoints
+        self._memory.share(source.slot.number, target.number, len(source.slot.held) if by_checkpoints else length)
         if source.checkpoint is not None and not self._memory.roll_back(target.number, source.checkpoint.state, length):
             return
         target.held = source.slot.held[:length]
@@ -145,7 +145,7 @@ class PromptCache:
     def _park(self, slot: Slot) -> Segment | None:
         last = self.tree.end_of(slot.held)
         start = last.end if last else 0
-        if self._memory.recurrent:
+        if self._memory.by_checkpoints:
             return self._park_checkpoints(slot, last, start)
         for at in range(start, len(slot.held), SEGMENT):
             end = min(at + SEGMENT, len(slot.held))
@@ -236,7 +236,7 @@ class PromptCache:
         """The slot took part in a decode step that was broken off: what it held is whole again, up to a checkpoint
         where the model goes back by those alone."""
         last = slot.checkpoints[-1] if slot.checkpoints else None
-        if not self._memory.recurrent:
+        if not self._memory.by_checkpoints:
             self.cut(slot, len(slot.held))
         elif last is None:
             self.empty(slot)

@@ -109,9 +109,9 @@ class DraftModel:
         """Forget what the slot's sequence does not begin with; the number of tokens that stay, which is not all."""
         held = self._held.setdefault(number, [])
         start = min(common_prefix(held, seen), len(seen) - 1)
-        if start < len(held):
-            self._runtime.memory.cut(number, start)
-            del held[start:]
+        if start < len(held) and not self._runtime.memory.cut(number, start):
+            start = 0
+        del held[start:]
         return start
 
     def _add(self, number: int, tokens: list[int], *, outputs: int) -> int:

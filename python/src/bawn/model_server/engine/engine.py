@@ -293,10 +293,10 @@ class Engine:
         if any(map(_feeds, runs)):
             self._outbox.post(at_once=True)  # a prompt takes a while
         largest = max(runs, key=lambda run: run.size)
-        alone = len(runs) == 1 if runtime.memory.recurrent else largest.size > batch.size // 2
+        alone = len(runs) == 1 if runtime.memory.by_checkpoints else largest.size > batch.size // 2
         with self._stepping:
             self._fed_alone = largest.slot.sequence if alone else None
-            self._can_wait = not runtime.memory.recurrent and all(_can_wait(run) for run in runs)
+            self._can_wait = not runtime.memory.by_checkpoints and all(_can_wait(run) for run in runs)
             runtime.abort(self._fed_alone is not None and self._fed_alone.cancelled)
         try:
             return runtime.decode(batch)

@@ -5,6 +5,10 @@ forget the end of a sequence, since their state has no past. They go back to a *
 ways of doing so give wrong logits without any error: not removing the positions after the checkpoint, rolling back by
 llama.cpp's own snapshots further than one call reaches, and going on after an aborted decode. None is possible here:
 each method leaves a sequence whole, or empty and says so.
+
+Models with sliding windows (Gemma 3, gpt-oss) have a fourth: llama.cpp takes cells back that lie before the window of
+a sequence's end, also where its cache has room for all, and leaves them out of what it saves. They go back by
+checkpoints, too, which are their windows, and by themselves only to where the window is still there.
 """
 
 import ctypes
@@ -41,12 +45,15 @@ class Memory:
     that a position of one sequence can be another's, too, without being there twice.
     """
 
-    def __init__(self, context: Any, n_sequences: int, *, recurrent: bool) -> None:
+    def __init__(self, context: Any, n_sequences: int, *, recurrent: bool, window: int = 0) -> None:
         self._context = context
         self._memory: Any = llama.llama_get_memory(context)
         self._scratch = n_sequences - 1
         self.recurrent = recurrent
-        """Whether sequences go back by checkpoints, and only by them."""
+        """Whether there are layers that can't take back even the last token."""
+        self.by_checkpoints = recurrent or window > 0
+        """Whether sequences go back further than some tokens by checkpoints, and only by them."""
+        self._window = window
         self._head = self._get(self._scratch, 0)[:_HEADER]
 
     def clear(self, sequence: int) -> None:
@@ -57,9 +64,17 @@ class Memory:
         """Forget everything."""
         llama.llama_memory_clear(self._memory, True)
 
+    def _reaches(self, sequence: int, length: int) -> bool:
+        """Whether the window before `length` is there, so that the sequence can be cut to it."""
+        if not self._window:
+            return True
+        first = int(llama.llama_memory_seq_pos_min(self._memory, sequence))
+        return 0 <= first <= max(0, length - self._window + 1)
+
     def cut(self, sequence: int, length: int) -> bool:
         """Forget what comes from position `length` on. False: the model can't, and the sequence is empty."""
-        if length and llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
+        reaches = length > 0 and self._reaches(sequence, length)
+        if reaches and llama.llama_memory_seq_rm(self._memory, sequence, length, -1):
             return True
         self.clear(sequence)
         return length == 0
@@ -67,14 +82,14 @@ class Memory:
     def share(self, source: int, target: int, length: int) -> None:
         """Make the first `length` positions of `source` also `target`'s, which is emptied before.
 
-        With recurrent layers `target` is then to be rolled back: the state it has is that of the end of `source`.
+        Where there are checkpoints `target` is then to be rolled back: the state it has is that of the end of `source`.
         """
         self.clear(target)
         llama.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def checkpoint(self, sequence: int) -> Bytes:
-        """The state of the recurrent layers at the end of the sequence; empty where there are none."""
-        return self._get(sequence, _PARTIAL)[_HEADER:].copy() if self.recurrent else NOTHING
+        """What can't be cut at the end of the sequence, recurrent layers or windows; empty where there is none."""
+        return self._get(sequence, _PARTIAL)[_HEADER:].copy() if self.by_checkpoints else NOTHING
 
     def roll_back(self, sequence: int, checkpoint: Bytes, length: int) -> bool:
         """Go back to a checkpoint that was taken at `length`. False: it is refused, and the sequence is empty."""
@@ -87,7 +102,7 @@ class Memory:
         """Keys and values of a span of positions, in host memory."""
         self.share_span(sequence, self._scratch, start, end)
         data = self._get(self._scratch, 0)
-        if self.recurrent:
+        if self.by_checkpoints:
             states = int(_native.llama_state_seq_get_size_ext(self._context, self._scratch, _PARTIAL)) - _HEADER
             data = data[: len(data) - states].copy()
         self.clear(self._scratch)
@@ -104,7 +119,7 @@ class Memory:
             sequence: where to.
             held: positions that it holds; the first span may begin among them.
             spans: as `save` made them.
-            state: the checkpoint at `length`; empty where there are no recurrent layers.
+            state: the checkpoint at `length`; empty where the model needs none.
             length: what the sequence holds afterwards.
 
         Returns:

@@ -95,7 +95,8 @@ class Runtime:
             self.close()
             raise
         recurrent = llama.llama_model_is_recurrent(self._model) or llama.llama_model_is_hybrid(self._model)
-        self.memory = Memory(self._context, self.n_sequences, recurrent=bool(recurrent))
+        window = int(llama.llama_model_n_swa(self._model))
+        self.memory = Memory(self._context, self.n_sequences, recurrent=bool(recurrent), window=window)
         self._abort = Abort(self._context)
         self._is_quick = False
 

@@ -71,7 +71,7 @@ class Scheduler:
             n_slots: requests that are decoded at the same time; one more for autocomplete, where the model has it.
             line: who waits.
             stats: what is done is counted here.
-            cache_bytes: host memory for beginnings of prompts.
+            cache_bytes: host memory for beginnings of prompts; none is taken for a model with sliding windows.
             costs: of decode steps; without any, nothing is drafted.
             draft_model: guesses where the prompt gives no hint.
         """
@@ -86,7 +86,7 @@ class Scheduler:
         slots = [Slot(number) for number in range(n_slots)]
         if runtime.vocabulary.has_fim:
             slots.append(Slot(n_slots, reserved=True))
-        tree = PrefixTree(cache_bytes, whole=self._memory.recurrent)
+        tree = PrefixTree(cache_bytes, whole=self._memory.by_checkpoints)
         self.cache = PromptCache(self._memory, slots, tree, runtime.n_cells, stats)
 
     @property
@@ -205,7 +205,7 @@ class Scheduler:
     def _feed(self, batch: Batch, slot: Slot, size: int) -> Run:
         assert slot.sequence is not None  # noqa: S101 - only slots at work are fed
         start = len(slot.held)
-        border = slot.sequence.next_border(start) if self._memory.recurrent else None
+        border = slot.sequence.next_border(start) if self._memory.by_checkpoints else None
         if border is not None:
             size = min(size, border - start)
         last = size == slot.pending
@@ -247,7 +247,7 @@ class Scheduler:
             start, slot.fed = len(slot.held), monotonic()
             slot.held += [*sequence.tokens[start : start + size - len(draft)], *draft]
             fed += size if sequence.progress.first_token is None else 0
-            if self._memory.recurrent and sequence.at_border(len(slot.held)):
+            if self._memory.by_checkpoints and sequence.at_border(len(slot.held)):
                 self.cache.take_checkpoint(slot)
         return fed
 
