@@ -48,7 +48,11 @@ def grammar_of(dialect: Dialect, tools: Tools, schema: Schema | None, *, reasoni
     """
     rules = Rules()
     names = tools.callable_names
-    form = call_form(rules, dialect, {name: tools.schemas[name] for name in names}) if names else None
+    form = (
+        call_form(rules, dialect, {name: tools.schemas[name] for name in names}, parallel=tools.parallel)
+        if names
+        else None
+    )
     if schema is None and tools.choice != "required":
         return _free(rules, dialect, tools, form)
     wanted: list[str] = []

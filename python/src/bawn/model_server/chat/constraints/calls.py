@@ -27,11 +27,12 @@ class CallForm(NamedTuple):
     """Name of the rule for what follows, up to the call's end."""
 
 
-def call_form(rules: Rules, dialect: Dialect, schemas: Mapping[str, Schema]) -> CallForm:
-    """Add the rules of one call of any of the tools in `schemas`."""
-    mark, write = _FORMS[dialect.name]
+def call_form(rules: Rules, dialect: Dialect, schemas: Mapping[str, Schema], *, parallel: bool) -> CallForm:
+    """Add the rules of one call of any of the tools in `schemas`; of several, where the form is a list of them and they
+    may be made at once."""
     if dialect.name == "mistral" and dialect.listed_calls:
-        mark, write = '[TOOL_CALLS][{"name": "', _mistral_list
+        return CallForm('[TOOL_CALLS][{"name": "', rules.add(_mistral_list(rules, schemas, parallel=parallel)))
+    mark, write = _FORMS[dialect.name]
     return CallForm(mark, rules.add(write(rules, schemas)))
 
 
@@ -65,12 +66,13 @@ def _mistral(rules: Rules, schemas: Mapping[str, Schema]) -> str:
     return " | ".join(f"{literal(name)} {an_id} {literal('[ARGS]')} {rule}" for name, rule in arguments.items())
 
 
-def _mistral_list(rules: Rules, schemas: Mapping[str, Schema]) -> str:
+def _mistral_list(rules: Rules, schemas: Mapping[str, Schema], *, parallel: bool) -> str:
     arguments = _arguments(rules, schemas)
     call = rules.add(" | ".join(f"{_named(name, 'arguments')} {rule}" for name, rule in arguments.items()))
     before, again = literal(', "id": "'), literal(', {"name": "')
     an_id = rules.add(f'({before} {_ID} "\\"")?')
-    return f'{call} {an_id} "}}" ({again} {call} {an_id} "}}")* "]"'
+    more = f'({again} {call} {an_id} "}}")*' if parallel else ""
+    return f'{call} {an_id} "}}" {more} "]"'
 
 
 def _named(name: str, key: str) -> str:
@@ -91,9 +93,8 @@ def _xml(rules: Rules, schemas: Mapping[str, Schema]) -> str:
 def _xml_parameter(rules: Rules, schema: Schema, name: str, tool: int) -> str:
     head, end = literal(f"<parameter={name}>\n"), "\n</parameter>\n"
     of: Any = properties_of(schema)[name]
-    words = of.get("enum") if isinstance(of, dict) else None
-    if isinstance(words, list) and words and all(isinstance(word, str) for word in cast("list[object]", words)):
-        return f"{head} ({' | '.join(literal(word) for word in cast('list[str]', words))}) {literal(end)}"
+    if words := _words(of):
+        return f"{head} ({' | '.join(map(literal, words))}) {literal(end)}"
     kinds = types_of(schema, name)
     if kinds and "string" not in kinds:
         own: Schema = {**of, "$defs": schema["$defs"]} if "$defs" in schema else of
@@ -104,6 +105,14 @@ def _xml_parameter(rules: Rules, schema: Schema, name: str, tool: int) -> str:
         except UnusableSchema:
             pass
     return f"{head} {_text_until(rules, end)}"
+
+
+def _words(of: Any) -> list[str]:
+    """The texts that a parameter may be one of; none where it may be others."""
+    words = of.get("enum") if isinstance(of, dict) else None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in cast("list[object]", words)):
+        return []
+    return cast("list[str]", words)
 
 
 def _text_until(rules: Rules, mark: str) -> str:
@@ -123,8 +132,9 @@ def _gemma(rules: Rules, schemas: Mapping[str, Schema]) -> str:
     calls: list[str] = []
     for name, schema in schemas.items():
         each: dict[str, str] = {}
-        for one in properties_of(schema):
-            allowed = [kinds[kind] for kind in sorted(types_of(schema, one)) if kind in kinds] or [anything]
+        for one, of in properties_of(schema).items():
+            words = [literal(f"{QUOTE}{word}{QUOTE}") for word in _words(of)]
+            allowed = words or [kinds[kind] for kind in sorted(types_of(schema, one)) if kind in kinds] or [anything]
             each[one] = rules.add(f"{literal(f'{one}:')} ({' | '.join(allowed)})")
         ordered = _in_any_order(rules, each, schema, literal(","))
         calls.append(f"{literal(name + '{')} {ordered} {literal('}<tool_call|>')}")
