@@ -60,7 +60,7 @@ class ModelServerSettings(Settings, frozen=True):
     """A request that would wait longer for a slot, by how long others took, is answered 429 at once."""
     cache_mib: int = 1024
     """Main memory, in MiB, for the beginnings of prompts whose slot somebody else took, and for the checkpoints of
-    models with recurrent layers; 0: none."""
+    models with recurrent layers or sliding windows; 0: none."""
     state_dir: str = ""
     """Folder to which that memory is saved when the server stops, and from which it is loaded at the next start; empty:
     it is lost. What another model or another version of llama.cpp saved is not loaded."""

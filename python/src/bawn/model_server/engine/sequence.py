@@ -21,7 +21,7 @@ from bawn.model_server.engine.vocabulary import Vocabulary
 FinishReason = Literal["stop", "length"]
 
 LEAST_GAP: Final = 32
-"""Tokens between two places to which a model with recurrent layers can go back, near the end of a prompt."""
+"""Tokens between two places to which a model that needs checkpoints can go back, near the end of a prompt."""
 WIDENING: Final = 16
 """Further from the end they may be so many times nearer to each other than the end is: each is a batch more."""
 

@@ -22,7 +22,7 @@ class SlotView(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(NamedTuple):
-    """A place to which a slot of a model with recurrent layers can go back."""
+    """A place to which a slot of a model that needs checkpoints can go back."""
 
     length: int
     """Tokens before it."""
